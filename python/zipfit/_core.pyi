@@ -1,0 +1,202 @@
+"""The compiled half of zipfit: what ``src/py`` exports. Private; the public names are in ``zipfit`` itself.
+
+Every function here checks its arguments and raises the classes of ``zipfit.errors``. Those that can run long
+release the GIL, answer Ctrl-C within half a second and call ``progress(done)`` from the calling thread some ten
+times a second, ``done`` counting source rows.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Literal, Self, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Progress = Callable[[int], object]
+Side = Literal["source", "target"]
+
+__version__: str
+debug_build: bool
+"""True when built without optimisation; such a build is tens of times slower."""
+
+def available_threads() -> int:
+    """CPUs that this process may use (affinity and cgroup quota respected): what ``threads=None`` means."""
+
+def codec_libraries() -> list[tuple[str, str, str]]:
+    """One ``(names, library, version)`` a codec, as in ``("gzip-1..9", "zlib", "1.3.2")``, in the order of the documentation."""
+
+def resolve_compressor(compressor: str) -> tuple[str, str, str]:
+    """Check a compressor and return ``(compressor, library, version)``, as in ``("gzip-9", "zlib", "1.3.2")``."""
+
+# texts.rs ---------------------------------------------------------------------------------------------------------
+
+@final
+class Texts:
+    """Many byte strings, immutable; cheap to share between threads."""
+
+    @staticmethod
+    def from_iterable(rows: Iterable[object], side: Side) -> Texts:
+        """Copy str (as UTF-8) and bytes; None or a float NaN, a lone surrogate or another type is an error naming the row."""
+    @staticmethod
+    def from_arrow(data: object, column: str | None, side: Side) -> Texts:
+        """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
+    @staticmethod
+    def from_files(paths: Sequence[str], text: str, side: Side, threads: int | None = None) -> Texts:
+        """Read the texts of JSON Lines files; ``text`` is a field or a template."""
+    def __len__(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each text, int64 (N,)."""
+    def sha256(self) -> str:
+        """Hash of all texts, each preceded by its length as 8 little-endian bytes; independent of how they are stored."""
+    def to_list(self) -> list[bytes]: ...
+
+# codec/, pairs/, rank.rs ------------------------------------------------------------------------------------------
+
+def compressed_size(text: bytes, compressor: str) -> int: ...
+def compressed_sizes(
+    source: Texts, compressor: str, threads: int | None = None, progress: Progress | None = None
+) -> NDArray[np.int64]: ...
+def ncd(x: bytes, y: bytes, compressor: str) -> float: ...
+def ncd_matrix(
+    source: Texts, target: Texts, compressor: str, threads: int | None = None, progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """Shape (N, n), C order."""
+
+@final
+class Scorer:
+    """A target set prepared once. Immutable and shared by threads."""
+
+    def __new__(cls, target: Texts, metric: str, compressor: str | None, aggregate: str) -> Self: ...
+    @property
+    def target(self) -> Texts: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def compressor(self) -> str:
+        """The resolved one, never None."""
+    @property
+    def library(self) -> tuple[str, str]:
+        """Name and version of the codec's library."""
+    @property
+    def aggregate(self) -> str: ...
+    def score(
+        self, source: Texts, threads: int | None = None, progress: Progress | None = None
+    ) -> NDArray[np.float64]: ...
+
+# select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; `where` is None or bool (N,), False leaves a row out
+
+def order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows by falling score, ties by row; a NaN or infinite score is a ParameterError naming its row."""
+
+def top_k(order: NDArray[np.int64], where: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]: ...
+def top_fraction(order: NDArray[np.int64], where: NDArray[np.bool_] | None, fraction: float) -> NDArray[np.int64]: ...
+def threshold(
+    order: NDArray[np.int64], where: NDArray[np.bool_] | None, scores: NDArray[np.float64], threshold: float
+) -> NDArray[np.int64]: ...
+def within(
+    order: NDArray[np.int64], where: NDArray[np.bool_] | None, costs: NDArray[np.int64], budget: int
+) -> NDArray[np.int64]:
+    """Longest prefix of the order whose costs sum to at most the budget; a negative cost is an error."""
+
+# read/, write/ ----------------------------------------------------------------------------------------------------
+
+class InputFile(TypedDict):
+    name: str
+    """The path as it was given."""
+    bytes: int
+    """Size on disk (compressed, if it is)."""
+    sha256: str
+    """Of the bytes on disk."""
+    rows: int
+
+@final
+class Batch:
+    """Some 4 MiB of consecutive rows."""
+
+    def __len__(self) -> int: ...
+    @property
+    def texts(self) -> Texts: ...
+    @property
+    def tokens(self) -> NDArray[np.int64] | None:
+        """The values of ``token_field``; None when there is none."""
+
+@final
+class Reader:
+    """Rows of JSON Lines files (plain, .gz, .zst), in the order of the files; remembers the place of each.
+
+    The constructor opens every file, so that a missing one is told before the work begins.
+    """
+
+    def __new__(
+        cls,
+        paths: Sequence[str],
+        text: str,
+        side: Side = "source",
+        id_field: str | None = None,
+        token_field: str | None = None,
+        batch_bytes: int = ...,
+    ) -> Self:
+        """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
+    def next_batch(self, threads: int | None = None) -> Batch | None:
+        """The next rows; None after the last. No row in all files together is a ParameterError (EmptyTargetError for targets)."""
+    @property
+    def rows(self) -> int:
+        """Rows read until now."""
+    @property
+    def bytes_read(self) -> int:
+        """Bytes on disk read until now, over all files."""
+    @property
+    def bytes_total(self) -> int:
+        """Bytes on disk of all files."""
+    def files(self) -> list[InputFile]:
+        """One entry a file; to be asked after the last batch."""
+
+class OutputFile(TypedDict):
+    name: str
+    bytes: int
+    sha256: str
+
+@final
+class Output:
+    """A directory that receives files all at once: each is written as ``.NAME.partial``, ``commit`` renames them all.
+
+    The constructor refuses (OutputExistsError) a directory that already holds one of ``names`` unless ``overwrite``,
+    and makes the directory if needed. Leaving the ``with`` block without ``commit`` removes what was begun.
+    """
+
+    def __new__(cls, directory: str, names: Sequence[str], overwrite: bool = False) -> Self: ...
+    def write(self, name: str, data: bytes) -> OutputFile: ...
+    def copy_rows(
+        self,
+        reader: Reader,
+        rows: NDArray[np.int64],
+        ranks: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        progress: Progress | None = None,
+    ) -> list[OutputFile]:
+        """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places)."""
+    def write_rows(
+        self,
+        lines: Sequence[bytes],
+        rows: NDArray[np.int64],
+        ranks: NDArray[np.int64],
+        scores: NDArray[np.float64],
+    ) -> list[OutputFile]:
+        """The same two files from lines that are already in memory; their ``file`` and ``line`` are null."""
+    def commit(self) -> None:
+        """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+def read_lines(paths: Sequence[str], text: str, rows: NDArray[np.int64]) -> list[str]:
+    """The lines of the given rows (any order), as they stand in the files, without terminator."""
+
+def peak_memory_bytes() -> int | None:
+    """Largest resident size of this process until now; None where the system does not tell."""
+
+def _panic_for_tests() -> None:
+    """Panics inside a worker; shows that a panic arrives as InternalError."""
