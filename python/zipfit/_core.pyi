@@ -68,7 +68,9 @@ def ncd_matrix(
 class Scorer:
     """A target set prepared once. Immutable and shared by threads."""
 
-    def __new__(cls, target: Texts, metric: str, compressor: str | None, aggregate: str) -> Self: ...
+    def __new__(
+        cls, target: Texts, metric: str, compressor: str | None, aggregate: str, threads: int | None = None
+    ) -> Self: ...
     @property
     def target(self) -> Texts: ...
     @property
@@ -141,6 +143,11 @@ class Reader:
         """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row in all files together is a ParameterError (EmptyTargetError for targets)."""
+    def rest(self, threads: int | None = None) -> Texts:
+        """The texts of all rows that are left."""
+    @staticmethod
+    def scan(paths: Sequence[str], total: int) -> Reader:
+        """Only find the places of all rows; ParameterError when there are not `total` of them."""
     @property
     def rows(self) -> int:
         """Rows read until now."""
@@ -192,8 +199,11 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-def read_lines(paths: Sequence[str], text: str, rows: NDArray[np.int64]) -> list[str]:
-    """The lines of the given rows (any order), as they stand in the files, without terminator."""
+def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int) -> list[str]:
+    """The lines of the given rows (any order), as they stand in the files, without terminator.
+
+    ``total`` is the number of rows that were ranked; other files than those are a ParameterError.
+    """
 
 def peak_memory_bytes() -> int | None:
     """Largest resident size of this process until now; None where the system does not tell."""

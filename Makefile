@@ -1,0 +1,109 @@
+# `make demo` and `make test` need no set-up: what they install goes to .venv/, what they build to target/ and dist/.
+# Another Python: make demo PYTHON=python3.13
+
+PYTHON ?= python3
+BIN := .venv/bin
+step = @printf '\n=== %s ===\n'
+
+# A wheel is made again when one of these is newer than it; folders too, so that a removed file counts.
+WHEEL_FILES := $(wildcard Cargo.* pyproject.toml README.md LICENSE-*) $(shell find src python -not -path '*__pycache__*' -not -name '*.so')
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+.PHONY: demo test wheel lint clean help prerequisites test-prerequisites \
+	rustfmt clippy cargo-test ruff mypy stubtest workflows pytest abi3audit readme
+
+demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, show what it does
+	$(BIN)/zipfit demo
+
+test: test-prerequisites rustfmt clippy cargo-test ruff mypy stubtest workflows pytest abi3audit readme  ## everything that must hold (12 minutes the first time)
+	@printf '\nall tests passed\n'
+
+lint: test-prerequisites rustfmt clippy ruff mypy stubtest workflows  ## the part of `make test` that runs no test
+
+wheel: prerequisites dist/built  ## build the wheel into dist/
+	@ls dist/*.whl
+
+clean:  ## remove what the other commands made
+	rm -rf .venv dist target
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+# Set-up. The empty files dist/built, .venv/made, .venv/installed and .venv/tools say that it was done, and when. ------
+
+prerequisites:
+	@PYTHON=$(PYTHON) bash .ci/prerequisites
+
+test-prerequisites:
+	@PYTHON=$(PYTHON) bash .ci/prerequisites test
+
+.venv/made:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
+	@touch $@
+
+dist/built: $(WHEEL_FILES) | .venv/made
+	$(step) 'building the wheel; some minutes the first time'
+	rm -rf dist
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+	@touch $@
+
+# Twice, because pip leaves an installed wheel of the same version alone unless forced, and would force numpy with it.
+.venv/installed: dist/built
+	$(BIN)/python -m pip install --quiet dist/*.whl
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+	@touch $@
+
+.venv/tools: pyproject.toml | .venv/made
+	$(BIN)/python -m pip install --quiet --group test --group lint
+	@touch $@
+
+# Steps of `make test`; each also runs alone, as in `make mypy`. --------------------------------------------------------
+
+rustfmt:
+	$(step) 'rustfmt'
+	cargo fmt --check
+
+# Clippy and the tests share target/debug, where the libraries' C code is compiled once for both.
+clippy:
+	$(step) 'clippy, without and with Python'
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features python -- -D warnings
+
+cargo-test:
+	$(step) 'Rust tests and doc tests, without Python'
+	cargo test --locked
+
+ruff: .venv/tools
+	$(step) 'ruff'
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+mypy: .venv/tools .venv/installed
+	$(step) 'mypy --strict'
+	$(BIN)/mypy
+
+stubtest: .venv/tools .venv/installed
+	$(step) 'stubtest: _core.pyi against the compiled module'
+	$(BIN)/stubtest zipfit._core
+
+workflows: .venv/tools
+	$(step) 'zizmor: the workflows'
+	$(BIN)/zizmor --offline --quiet .github
+
+# Safe path: no folder of the repository is importable, so that the installed wheel is what is tested.
+PYTEST := env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest
+
+pytest: .venv/tools .venv/installed
+	$(step) 'pytest against the installed wheel'
+	$(PYTEST) --ignore tests/python/test_readme.py
+
+abi3audit: .venv/tools dist/built
+	$(step) 'abi3audit: the wheel needs only the stable ABI of Python 3.11'
+	$(BIN)/abi3audit --strict dist/*.whl
+
+readme: .venv/tools .venv/installed
+	$(step) 'every code block of the README'
+	$(PYTEST) tests/python/test_readme.py

@@ -1,0 +1,40 @@
+"""Rank texts by how well they compress together with examples of a wanted task.
+
+>>> import zipfit
+>>> ranking = zipfit.rank(["x = 1", "the cat sat"], ["y = 2", "z = 3"])
+>>> ranking.order.tolist()
+[0, 1]
+
+Importing costs little more than numpy: pyarrow, pandas, polars, duckdb and datasets are used when their objects are
+passed in, never imported beforehand.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from zipfit import errors
+from zipfit._core import __version__, debug_build
+from zipfit.api import compressed_size, ncd, ncd_matrix, rank
+from zipfit.ranking import Ranking, Selection
+from zipfit.scorer import Scorer
+
+__all__ = [
+    "Ranking",
+    "Scorer",
+    "Selection",
+    "__version__",
+    "compressed_size",
+    "errors",
+    "ncd",
+    "ncd_matrix",
+    "rank",
+]
+
+if debug_build:
+    warnings.warn(
+        "this zipfit was built without optimisation and is tens of times slower; build it with --release",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+del warnings, debug_build

@@ -1,0 +1,84 @@
+"""``manifest.json``, which says what a selection is made of, and ``run.json``, which says how the run went.
+
+The manifest holds only what determines the result: the same command on the same files gives the same bytes, on any
+machine and any number of threads. Everything else (time, threads, memory) belongs to ``run.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zipfit import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["build", "run_record", "to_json"]
+
+SEED = 0
+"""Nothing is drawn at random; recorded so that a manifest says so."""
+
+
+def build(
+    *,
+    parameters: Mapping[str, object],
+    library: tuple[str, str] | None,
+    sources: Sequence[Mapping[str, object]],
+    targets: Sequence[Mapping[str, object]],
+    counts: Mapping[str, int],
+    outputs: Sequence[_core.OutputFile],
+) -> dict[str, object]:
+    """Return the content of ``manifest.json``.
+
+    Parameters
+    ----------
+    parameters
+        Every parameter with its resolved value.
+    library
+        Name and version of the compressor's library; None where ``parameters`` already say it.
+    sources, targets
+        One entry a file: name, bytes, sha256, rows.
+    counts
+        Rows read, scored, rejected, left out by the size filters, selected.
+    outputs
+        The files that the result consists of, with bytes and sha256.
+    """
+    return {
+        "zipfit": _core.__version__,
+        "parameters": dict(parameters),
+        "library": None if library is None else {"name": library[0], "version": library[1]},
+        "sources": [dict(file) for file in sources],
+        "targets": [dict(file) for file in targets],
+        "counts": dict(counts),
+        "seed": SEED,
+        "outputs": [dict(file) for file in outputs],
+    }
+
+
+def run_record(*, started: datetime, threads: int) -> dict[str, object]:
+    """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now."""
+    return {
+        "command": sys.argv,
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+        "threads": threads,
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "peak_memory_bytes": _core.peak_memory_bytes(),
+    }
+
+
+def to_json(content: Mapping[str, object]) -> bytes:
+    """Return the bytes of a JSON file: UTF-8, keys in the order given, indented by two, with a last newline."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    # A file name that is not Unicode holds lone surrogates, which "backslashreplace" spells as JSON does.
+    return text.encode(errors="backslashreplace")

@@ -1,0 +1,380 @@
+"""Scores of all rows (`Ranking`) and the rows chosen by them (`Selection`).
+
+Every chooser gives rows best first; equal scores are ordered by row number, so that the same scores always give the
+same rows. The arithmetic is in ``_core``; here arguments are checked and results described.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from zipfit import _core, taking
+from zipfit.errors import ParameterError
+from zipfit.inputs import TextData
+
+Where = ArrayLike | None
+
+_ROWS_SHOWN = 3
+"""Rows in the repr of a selection: what fits on a line."""
+
+
+class Ranking:
+    """One score a row, and the ways of choosing rows by them.
+
+    `zipfit.rank` returns one; make one yourself to choose by scores of another origin (embeddings, a classifier).
+
+    Parameters
+    ----------
+    scores
+        Numbers of shape (N,); higher is better. Copied as float64.
+    sizes
+        Bytes of each text, whole numbers of shape (N,); needed by ``within(budget_bytes=...)`` only. None, the
+        default, when they are not known.
+    provenance
+        What the scores were made from; None, the default, for scores of another origin.
+
+    Raises
+    ------
+    ParameterError
+        A score that is NaN or infinite (the message names its row), or an array of another shape or type.
+
+    Examples
+    --------
+    >>> import zipfit
+    >>> zipfit.Ranking([0.25, 0.75, 0.5]).top_k(2).rows.tolist()
+    [1, 2]
+    """
+
+    def __init__(
+        self, scores: ArrayLike, sizes: ArrayLike | None = None, *, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        self._scores = _read_only(_numbers(scores, "scores", np.float64))
+        rows = len(self._scores)
+        self._sizes = None if sizes is None else _read_only(_numbers(sizes, "sizes", np.int64, rows))
+        origin = {"version": _core.__version__, "sources": rows} if provenance is None else provenance
+        self._provenance = dict(origin)
+        self._order: NDArray[np.int64] | None = None
+        if not np.isfinite(self._scores).all():
+            _core.order(self._scores)  # raises, naming the row; now, and not when the order is first asked for
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores, float64 (N,), read-only; higher is better."""
+        return self._scores
+
+    @property
+    def sizes(self) -> NDArray[np.int64] | None:
+        """Bytes of each text (UTF-8 where it is str), int64 (N,), read-only; None where not known."""
+        return self._sizes
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """All rows, best first, equal scores by row number: int64 (N,), read-only. Sorted when first asked for."""
+        if self._order is None:
+            self._order = _read_only(_core.order(self._scores))
+        return self._order
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What determines the scores: version, metric, compressor with its library, aggregate, counts, hashes.
+
+        A copy, and nothing but strings and numbers, ready for ``json.dumps``.
+        """
+        return dict(self._provenance)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self)} rows"]
+        if "metric" in self._provenance:
+            parts.append("{metric} {compressor} {aggregate}".format(**self._provenance))
+        if len(self):
+            best = int(np.argmax(self._scores))
+            parts.append(f"best row {best} with {self._scores[best]:.6g}")
+        return f"Ranking({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would lose that the arrays are read-only.
+        return functools.partial(Ranking, provenance=self._provenance), (self._scores, self._sizes)
+
+    def top_k(self, k: int, *, where: Where = None) -> Selection:
+        """Choose the k best rows.
+
+        Parameters
+        ----------
+        k
+            Number of rows, at least 1. Where fewer can be chosen, all of them are, with a warning.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Raises
+        ------
+        ParameterError
+            `k` is below 1 or no whole number.
+        """
+        k = _whole_number(k, "top_k")
+        mask, eligible = self._mask(where)
+        if k > eligible:
+            message = f"top_k is {k}, but only {eligible} rows can be chosen; all of them are selected"
+            warnings.warn(message, UserWarning, stacklevel=2)
+        rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
+        return self._select(rows, eligible, chooser="top_k", top_k=k)
+
+    def top_fraction(self, fraction: float, *, where: Where = None) -> Selection:
+        """Choose the best rows, this fraction of those that may be chosen.
+
+        Parameters
+        ----------
+        fraction
+            Above 0 and at most 1. Of M rows that may be chosen, floor(fraction * M) are, but at least 1.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Raises
+        ------
+        ParameterError
+            `fraction` is not in (0, 1].
+        """
+        mask, eligible = self._mask(where)
+        rows = _core.top_fraction(self.order, mask, _real_number(fraction, "top_fraction"))
+        return self._select(rows, eligible, chooser="top_fraction", top_fraction=float(fraction))
+
+    def threshold(self, threshold: float, *, where: Where = None) -> Selection:
+        """Choose all rows whose score is at least `threshold`; there may be none.
+
+        Parameters
+        ----------
+        threshold
+            In the unit of the scores. For "ncd" a useful one depends on the lengths of the texts, so look at
+            ``scores`` before choosing it.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Raises
+        ------
+        ParameterError
+            `threshold` is NaN.
+        """
+        mask, eligible = self._mask(where)
+        rows = _core.threshold(self.order, mask, self._scores, _real_number(threshold, "threshold"))
+        return self._select(rows, eligible, chooser="threshold", threshold=float(threshold))
+
+    def within(
+        self,
+        *,
+        budget_bytes: int | None = None,
+        budget_tokens: int | None = None,
+        tokens: ArrayLike | None = None,
+        where: Where = None,
+    ) -> Selection:
+        """Choose the best rows that together fit a budget, ending before the first that does not.
+
+        Parameters
+        ----------
+        budget_bytes
+            Bytes of text (`sizes`), at least 1.
+        budget_tokens
+            Tokens, at least 1; exactly one of the two budgets is given.
+        tokens
+            Tokens of each row, whole numbers of shape (N,); goes with `budget_tokens`.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Raises
+        ------
+        ParameterError
+            Not exactly one budget, a budget below 1, `tokens` missing or negative, or a ranking without `sizes`.
+
+        Warns
+        -----
+        UserWarning
+            The best row alone is larger than the budget, so that nothing is chosen.
+        """
+        unit, budget = _one_budget(budget_bytes, budget_tokens)
+        costs = self._costs(unit, tokens)
+        mask, eligible = self._mask(where)
+        rows = _core.within(self.order, mask, costs, min(budget, np.iinfo(np.int64).max))
+        if not len(rows) and eligible:
+            best = self.order[0] if mask is None else self.order[mask[self.order]][0]
+            message = f"budget of {budget} {unit} is below the {costs[best]} {unit} of the best row (row {best})"
+            warnings.warn(message + "; nothing is selected", UserWarning, stacklevel=2)
+        return self._select(rows, eligible, chooser="within", **{f"budget_{unit}": budget})
+
+    def _costs(self, unit: str, tokens: ArrayLike | None) -> NDArray[np.int64]:
+        if unit == "tokens":
+            if tokens is None:
+                raise ParameterError("budget_tokens needs tokens=, the number of tokens of each row")
+            return _numbers(tokens, "tokens", np.int64, len(self))
+        if tokens is not None:
+            raise ParameterError("tokens= has no effect on budget_bytes; leave it out or give budget_tokens")
+        if self._sizes is None:
+            raise ParameterError("budget_bytes needs the size of each text; make the ranking with sizes=")
+        return self._sizes
+
+    def _mask(self, where: Where) -> tuple[NDArray[np.bool_] | None, int]:
+        """Check `where`; return it and how many rows it keeps."""
+        if where is None:
+            return None, len(self)
+        mask = np.asarray(where, order="C")
+        if mask.dtype != np.bool_:
+            raise ParameterError(f"where: dtype is {mask.dtype}; expected bool, True for rows that may be chosen")
+        _check_shape(mask, "where", len(self))
+        return mask, int(np.count_nonzero(mask))
+
+    def _select(self, rows: NDArray[np.int64], eligible: int, **chosen: Any) -> Selection:
+        provenance = {**self._provenance, **chosen, "left_out_by_where": len(self) - eligible}
+        return Selection(rows, self._scores[rows], provenance=provenance)
+
+
+class Selection:
+    """Chosen rows, best first; the choosers of `Ranking` return it.
+
+    Parameters
+    ----------
+    rows
+        Row numbers, int64 (k,), best first.
+    scores
+        Their scores, float64 (k,).
+    provenance
+        That of the ranking and how the rows were chosen.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], scores: NDArray[np.float64], *, provenance: Mapping[str, Any]) -> None:
+        self._rows = _read_only(np.array(rows, np.int64))
+        self._scores = _read_only(np.array(scores, np.float64))
+        self._provenance = dict(provenance)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row numbers in the source, from 0: int64 (k,), read-only, best first."""
+        return self._rows
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores of these rows, float64 (k,), read-only, falling."""
+        return self._scores
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What determines the selection: that of the ranking, the chooser and its value, the rows left out. A copy."""
+        return dict(self._provenance)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        shown = zip(self._rows[:_ROWS_SHOWN], self._scores[:_ROWS_SHOWN], strict=True)
+        parts = [f"{len(self)} of {self._provenance['sources']} rows"]
+        parts += [f"row {row}: {score:.6g}" for row, score in shown]
+        parts += ["..."] if len(self) > _ROWS_SHOWN else []
+        return f"Selection({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would lose that the arrays are read-only.
+        return functools.partial(Selection, provenance=self._provenance), (self._rows, self._scores)
+
+    def take(self, source: TextData) -> Any:
+        """Take the chosen rows, whole and best first, out of the source that was ranked.
+
+        Parameters
+        ----------
+        source
+            What was ranked, or anything else with the same rows.
+
+        Returns
+        -------
+        list, tuple, numpy array, or an object of the library of `source`
+            list in, list out, and the same for tuples, numpy, pyarrow, pandas, polars and Hugging Face datasets. A
+            duckdb relation and other Arrow producers give a pyarrow table. A ``pathlib.Path`` gives the file's own
+            lines; another iterable a list.
+
+        Raises
+        ------
+        ParameterError
+            `source` has another number of rows than was ranked.
+        TextTypeError
+            An iterator, which ranking has used up.
+        MissingExtraError
+            The result is a pyarrow table, and pyarrow is not installed.
+        """
+        return taking.take(source, self._rows, self._provenance["sources"])
+
+    def write(
+        self, directory: str | os.PathLike[str], source: TextData, *, keep_order: bool = False, overwrite: bool = False
+    ) -> None:
+        """Write ``selected.jsonl``, ``selection.jsonl``, ``manifest.json`` and ``run.json`` into a directory.
+
+        Parameters
+        ----------
+        directory
+            Made if it is not there.
+        source
+            What was ranked.
+        keep_order
+            Write the rows in the order of the source, instead of best first (the default).
+        overwrite
+            Replace these files if they are there, instead of refusing (the default).
+
+        Raises
+        ------
+        OutputExistsError
+            One of the files is there already, and `overwrite` is False.
+        """
+        from zipfit import pipeline
+
+        pipeline.write_selection(self, directory, source, keep_order=keep_order, overwrite=overwrite)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _numbers(values: ArrayLike, name: str, dtype: type[np.generic], rows: int | None = None) -> NDArray[Any]:
+    """Return a copy of `values` as a one-dimensional array of float64 or int64."""
+    array = np.asarray(values)
+    kinds, expected = ("iuf", "numbers") if dtype is np.float64 else ("iu", "whole numbers")
+    # An empty list has a dtype that nobody chose.
+    if array.size and array.dtype.kind not in kinds:
+        raise ParameterError(f"{name}: dtype is {array.dtype}; expected {expected}")
+    _check_shape(array, name, rows)
+    return np.array(array, dtype=dtype, order="C")
+
+
+def _check_shape(array: NDArray[Any], name: str, rows: int | None) -> None:
+    if array.ndim != 1:
+        raise ParameterError(f"{name}: shape is {array.shape}; expected one dimension")
+    if rows is not None and len(array) != rows:
+        raise ParameterError(f"{name}: {len(array)} entries; expected one a row, {rows}")
+
+
+def _whole_number(value: Any, name: str) -> int:
+    # bool is an int to Python, but True rows is a slip of the pen.
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ParameterError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ParameterError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def _real_number(value: Any, name: str) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ParameterError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def _one_budget(budget_bytes: int | None, budget_tokens: int | None) -> tuple[str, int]:
+    if (budget_bytes is None) == (budget_tokens is None):
+        given = "neither" if budget_bytes is None else "both"
+        raise ParameterError(f"within needs either budget_bytes or budget_tokens, got {given}")
+    if budget_bytes is not None:
+        return "bytes", _whole_number(budget_bytes, "budget_bytes")
+    return "tokens", _whole_number(budget_tokens, "budget_tokens")

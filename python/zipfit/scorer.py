@@ -1,0 +1,153 @@
+"""`Scorer`: a target set prepared once, then used on as many batches as there are, in as many processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipfit import _core
+from zipfit.errors import MismatchError
+from zipfit.inputs import TextData, to_texts
+
+DEFAULT_METRIC = "ncd"
+"""The paper's; the same on the command line."""
+
+
+class Scorer:
+    """Scores batches of source texts against one target set.
+
+    Scores are those of `zipfit.rank` to the last bit, however the source is cut into batches. Threads may share a
+    scorer. Pickled, it is its targets and parameters, so that worker processes can be handed one.
+
+    Parameters
+    ----------
+    target
+        Examples of the wanted task, at least one; any kind of texts that `zipfit.rank` takes.
+    metric
+        "ncd" (default, the paper's), "cdm" or "clm".
+    compressor
+        Codec and level in one token, as in "zstd-3". None, the default, means "gzip-9", the paper's.
+    aggregate
+        How the distances to all targets become one score: "mean" (default, the paper's), "max" (the nearest target
+        alone) or "top-M" (the mean over the M nearest).
+    target_text
+        Column, field or template of the texts in `target`. None: ``"text"`` if it is there, else the only column.
+
+    Raises
+    ------
+    EmptyTargetError
+        `target` has no rows.
+    ParameterError
+        An unknown metric, compressor or aggregate, or "top-M" with fewer than M targets.
+    BadRowError, InvalidTextError, TextTypeError
+        A target that is null, not Unicode, or no text.
+
+    References
+    ----------
+    Obbad et al. 2024, arXiv:2410.18194, section 3.
+
+    Examples
+    --------
+    >>> import zipfit
+    >>> scorer = zipfit.Scorer(["def f(x): return x + 1"])
+    >>> near, far = scorer.score(["def g(y): return y + 2", "it rained all day long"])
+    >>> bool(near > far)
+    True
+    """
+
+    def __init__(
+        self,
+        target: TextData,
+        *,
+        metric: str = DEFAULT_METRIC,
+        compressor: str | None = None,
+        aggregate: str = "mean",
+        target_text: str | None = None,
+    ) -> None:
+        texts = to_texts(target, text=target_text, side="target")
+        self._core = _core.Scorer(texts, metric, compressor, aggregate)
+
+    @property
+    def targets(self) -> int:
+        """Number of targets."""
+        return len(self._core.target)
+
+    @property
+    def metric(self) -> str:
+        """Name of the distance."""
+        return self._core.metric
+
+    @property
+    def compressor(self) -> str:
+        """Codec and level that is really used, never None."""
+        return self._core.compressor
+
+    @property
+    def aggregate(self) -> str:
+        """How the distances to all targets become one score."""
+        return self._core.aggregate
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What determines the scores, apart from the source: strings and numbers, ready for ``json.dumps``."""
+        return describe(self._core)
+
+    def score(self, batch: TextData, *, text: str | None = None, threads: int | None = None) -> NDArray[np.float64]:
+        """Score texts; higher is better.
+
+        Parameters
+        ----------
+        batch
+            Source texts, of any kind that `zipfit.rank` takes.
+        text
+            Column, field or template of the texts in `batch`. None: ``"text"`` if it is there, else the only column.
+        threads
+            None, the default, means all CPUs that this process may use; pass 1 where a framework already runs one
+            task a CPU. The scores do not depend on it.
+
+        Returns
+        -------
+        ndarray, float64 (len(batch),)
+
+        Raises
+        ------
+        BadRowError, InvalidTextError, TextTypeError
+            A text that is null, not Unicode, or no text; the message names its row.
+        ParameterError
+            `threads` is below 1, or `batch` is no collection of texts in an order.
+        """
+        return self._core.score(to_texts(batch, text=text, side="source", threads=threads), threads)
+
+    def __repr__(self) -> str:
+        return f"Scorer({self.targets} targets, {self.metric} {self.compressor} {self.aggregate})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parameters = (self.metric, self.compressor, self.aggregate)
+        return _unpickle, (_core.__version__, self._core.target.to_list(), *parameters)
+
+
+def describe(scorer: _core.Scorer) -> dict[str, Any]:
+    """Return what determines the scores, apart from the source."""
+    library, library_version = scorer.library
+    return {
+        "version": _core.__version__,
+        "metric": scorer.metric,
+        "compressor": scorer.compressor,
+        "compressor_library": library,
+        "compressor_library_version": library_version,
+        "aggregate": scorer.aggregate,
+        "targets": len(scorer.target),
+        "target_sha256": scorer.target.sha256(),
+    }
+
+
+def _unpickle(version: str, target: list[bytes], metric: str, compressor: str, aggregate: str) -> Scorer:
+    if version != _core.__version__:
+        message = f"this Scorer was pickled by zipfit {version}, and here is zipfit {_core.__version__}"
+        raise MismatchError(message + "; scores could differ, so use one version everywhere")
+    scorer = Scorer.__new__(Scorer)
+    # One thread, because the process that unpickles is usually one of many.
+    scorer._core = _core.Scorer(_core.Texts.from_iterable(target, "target"), metric, compressor, aggregate, 1)
+    return scorer

@@ -1,0 +1,144 @@
+//! Alignment of source rows with a fixed target set.
+//!
+//! Cost: N (n + 1) compressions; memory: the targets, one compressor and n sizes a thread, 8 bytes a row.
+//! Best when texts are well below the window of the codec (32 KiB for gzip): beyond it the second copy of a text is
+//! out of sight and every alignment drifts to 0. Reading files and choosing rows belong to `read` and `select`.
+//! Reference: Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
+
+use crate::codec::Spec;
+use crate::error::Result;
+use crate::metric::{Aggregate, Metric};
+use crate::pairs::Pairs;
+use crate::parallel::{self, Control};
+use crate::texts::Texts;
+
+/// Rows that a thread scores alone between two looks at the common counter. Small, because a row costs n
+/// compressions (milliseconds): what matters is that no thread is idle at the end and that a stop is prompt.
+const CHUNK_ROWS: usize = 4;
+
+/// Scores rows against a target set that is prepared once.
+///
+/// # Examples
+/// ```
+/// use zipfit::{Aggregate, Control, Metric, Scorer, Spec, Texts};
+///
+/// let target = Texts::from_iter(["def add(a, b):\n    return a + b\n"]);
+/// let source = Texts::from_iter(["def sub(a, b):\n    return a - b\n", "It was the best of times."]);
+/// let control = Control::default();
+/// let scorer = Scorer::prepare(target, Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+/// let scores = scorer.score(&source, 1, &control)?;
+/// assert!(scores[0] > scores[1]);
+/// # Ok::<(), zipfit::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scorer {
+    pairs: Pairs,
+    metric: Metric,
+    aggregate: Aggregate,
+}
+
+impl Scorer {
+    /// Prepare the target set.
+    ///
+    /// # Errors
+    /// [`Cause::EmptyTarget`](crate::error::Cause::EmptyTarget); an aggregate over more targets than there are;
+    /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
+    pub fn prepare(
+        target: Texts,
+        metric: Metric,
+        spec: Spec,
+        aggregate: Aggregate,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Scorer> {
+        let pairs = Pairs::prepare(target, spec, threads, control)?;
+        aggregate.check(pairs.target().len())?;
+        Ok(Scorer { pairs, metric, aggregate })
+    }
+
+    /// The targets.
+    #[must_use]
+    pub fn target(&self) -> &Texts {
+        self.pairs.target()
+    }
+
+    /// The codec and level.
+    #[must_use]
+    pub fn spec(&self) -> Spec {
+        self.pairs.spec()
+    }
+
+    /// The distance.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// How distances become a score.
+    #[must_use]
+    pub fn aggregate(&self) -> Aggregate {
+        self.aggregate
+    }
+
+    /// One score a row, higher is better, unclamped; the same bits on any number of threads.
+    ///
+    /// # Errors
+    /// [`Cause::Interrupted`](crate::error::Cause::Interrupted); a codec that fails.
+    pub fn score(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
+        let mut scores = vec![0.0; source.len()];
+        let scratch = || Ok((self.pairs.worker(), vec![0; self.target().len()], vec![0.0; self.target().len()]));
+        parallel::fill_rows(&mut scores, 1, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
+            let (worker, joint, distances) = scratch;
+            for (row, score) in (first..).zip(chunk) {
+                let size = worker.row(source.get(row), joint, control)?;
+                self.distances(size, joint, distances);
+                *score = self.aggregate.score(distances);
+            }
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// Every distance, row after row: entry `i * n + j` is that of source i and target j.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    pub fn distance_matrix(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
+        let targets = self.target().len();
+        let mut matrix = vec![0.0; source.len() * targets];
+        let scratch = || Ok((self.pairs.worker(), vec![0; targets]));
+        parallel::fill_rows(&mut matrix, targets, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
+            let (worker, joint) = scratch;
+            for (row, distances) in (first..).zip(chunk.chunks_mut(targets)) {
+                let size = worker.row(source.get(row), joint, control)?;
+                self.distances(size, joint, distances);
+            }
+            Ok(())
+        })?;
+        Ok(matrix)
+    }
+
+    fn distances(&self, source_size: u64, joint: &[u64], distances: &mut [f64]) {
+        for ((distance, &joint), &target_size) in distances.iter_mut().zip(joint).zip(self.pairs.target_sizes()) {
+            *distance = self.metric.distance(source_size, target_size, joint);
+        }
+    }
+}
+
+/// NCD of one pair, C(x followed by y) with x first.
+///
+/// # Errors
+/// [`Cause::Interrupted`](crate::error::Cause::Interrupted); a codec that fails.
+///
+/// # Examples
+/// ```
+/// use zipfit::{Control, Spec, ncd};
+/// let same = ncd(b"a text like another", b"a text like another", Spec::DEFAULT, &Control::default())?;
+/// assert!(same < 0.2);
+/// # Ok::<(), zipfit::Error>(())
+/// ```
+pub fn ncd(x: &[u8], y: &[u8], spec: Spec, control: &Control) -> Result<f64> {
+    let mut compressor = spec.compressor();
+    let mut size = |parts: &[&[u8]]| compressor.compressed_size(parts, control);
+    Ok(Metric::Ncd.distance(size(&[x])?, size(&[y])?, size(&[x, y])?))
+}

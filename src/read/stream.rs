@@ -1,0 +1,186 @@
+//! The bytes of one file, decompressed as its suffix says, hashed as they lie on disk.
+//!
+//! `.gz` may have several members (RFC 1952), `.zst` several frames and windows of up to 2 GiB (RFC 8878); any other
+//! suffix is read as it is. Memory: a buffer, and the decoder's window.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Cause, Error, Result, Side, quote};
+use crate::texts::hex;
+
+/// Bytes asked of the file and of the decoder at once. Larger no longer helps a local disk; NFS likes 256 KiB up.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// The largest window a .zst file may ask for, as a power of two: all that the format's `--ultra --long=31` writes.
+const ZSTD_WINDOW_BITS: u32 = 31;
+
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// Skippable frames, as pzstd writes them first, start with 0x184D2A5?, little-endian.
+const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
+
+/// A file being read from its start.
+pub(super) struct Stream {
+    path: PathBuf,
+    side: Side,
+    reader: Box<dyn BufRead + Send + Sync>,
+    disk: Arc<Mutex<OnDisk>>,
+    format: Format,
+}
+
+/// What passed by on disk until now.
+#[derive(Default)]
+struct OnDisk {
+    bytes: u64,
+    hash: Sha256,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Stream {
+    pub(super) fn open(path: &Path, side: Side) -> Result<Stream> {
+        let at = |error| Error::io(error, path);
+        let file = File::open(path).map_err(at)?;
+        let disk = Arc::<Mutex<OnDisk>>::default();
+        let mut raw = BufReader::with_capacity(BUFFER_BYTES, Observed { file, disk: Arc::clone(&disk) });
+        let format = Format::of(path);
+        let reader: Box<dyn BufRead + Send + Sync> = match format {
+            Format::Plain => Box::new(raw),
+            Format::Gzip => {
+                check_magic(&mut raw, path, "gzip", |start| start.starts_with(GZIP_MAGIC))?;
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
+            }
+            Format::Zstd => {
+                let known = |start: &[u8]| start.starts_with(ZSTD_MAGIC) || start.get(1..4) == Some(ZSTD_SKIPPABLE);
+                check_magic(&mut raw, path, "zstd", known)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(at)?;
+                decoder.window_log_max(ZSTD_WINDOW_BITS).map_err(at)?;
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
+            }
+        };
+        Ok(Stream { path: path.to_owned(), side, reader, disk, format })
+    }
+
+    /// Append the next line with its `\n` (the last may have none); `false` at the end of the file.
+    ///
+    /// `row` is the row that the line would be, for the message when the stream breaks inside it.
+    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, row: u64) -> Result<bool> {
+        let read = self.reader.read_until(b'\n', line);
+        Ok(read.map_err(|error| self.broken(error, row))? > 0)
+    }
+
+    /// Bytes on disk read until now.
+    pub(super) fn bytes_on_disk(&self) -> u64 {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+
+    /// Size and SHA-256 of the file on disk; to be asked at the end.
+    pub(super) fn finish(self) -> (u64, String) {
+        let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        (disk.bytes, hex(&disk.hash.clone().finalize()))
+    }
+
+    fn broken(&self, error: io::Error, row: u64) -> Error {
+        let name = match self.format {
+            _ if error.raw_os_error().is_some() => return Error::io(error, &self.path),
+            Format::Plain => return Error::io(error, &self.path),
+            Format::Gzip => "gzip",
+            Format::Zstd => "zstd",
+        };
+        let cause = if error.kind() == io::ErrorKind::UnexpectedEof {
+            Cause::Truncated(format!("stream ends inside row {row}; the file is cut off, get a whole copy"))
+        } else {
+            Cause::BadRow(format!("corrupt {name} data inside row {row} ({error}); get a whole copy"))
+        };
+        Error::new(cause).with_path(&self.path).with_row(self.side, row)
+    }
+}
+
+impl Format {
+    fn of(path: &Path) -> Format {
+        match path.extension().and_then(|suffix| suffix.to_str()) {
+            Some("gz") => Format::Gzip,
+            Some("zst") => Format::Zstd,
+            _ => Format::Plain,
+        }
+    }
+}
+
+fn check_magic(raw: &mut impl BufRead, path: &Path, name: &str, known: impl Fn(&[u8]) -> bool) -> Result<()> {
+    let start = raw.fill_buf().map_err(|error| Error::io(error, path))?;
+    if known(start) {
+        return Ok(());
+    }
+    let shown = if start.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        format!("it starts with {}", quote(&String::from_utf8_lossy(&start[..start.len().min(8)])))
+    };
+    Err(Error::bad_row(format!("not a {name} file: {shown}; rename it or compress it")).with_path(path))
+}
+
+/// A file that counts and hashes what is read from it.
+struct Observed {
+    file: File,
+    disk: Arc<Mutex<OnDisk>>,
+}
+
+impl Read for Observed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        disk.bytes += read as u64;
+        disk.hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Lines of a file by their offsets, which must rise: the second pass over a file, for chosen rows only.
+///
+/// A plain file is sought, a compressed one read through.
+pub(super) struct LineCopier {
+    path: PathBuf,
+    source: CopySource,
+}
+
+enum CopySource {
+    Plain(BufReader<File>),
+    Compressed { stream: Stream, position: u64 },
+}
+
+impl LineCopier {
+    pub(super) fn open(path: &Path) -> Result<LineCopier> {
+        let source = if Format::of(path) == Format::Plain {
+            CopySource::Plain(BufReader::new(File::open(path).map_err(|error| Error::io(error, path))?))
+        } else {
+            CopySource::Compressed { stream: Stream::open(path, Side::Source)?, position: 0 }
+        };
+        Ok(LineCopier { path: path.to_owned(), source })
+    }
+
+    /// Read `length` bytes at `offset` of the decompressed file into `line`, replacing what is there.
+    pub(super) fn read(&mut self, offset: u64, length: usize, line: &mut Vec<u8>) -> Result<()> {
+        line.resize(length, 0);
+        let result = match &mut self.source {
+            CopySource::Plain(file) => file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(line)),
+            CopySource::Compressed { stream, position } => {
+                let skip = offset - *position;
+                *position = offset + length as u64;
+                io::copy(&mut (&mut stream.reader).take(skip), &mut io::sink())
+                    .and_then(|_| stream.reader.read_exact(line))
+            }
+        };
+        result.map_err(|error| Error::io(error, &self.path))
+    }
+}

@@ -1,0 +1,135 @@
+//! The two files of a selection: the chosen rows as they lay in their files, and where each came from.
+
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Output, WrittenFile};
+use crate::error::{Error, Result};
+use crate::parallel::Control;
+use crate::read::{Fields, Reader};
+
+/// Name of the file with the chosen rows.
+pub const SELECTED_NAME: &str = "selected.jsonl";
+
+/// Name of the file that says, line by line, which rows these are.
+pub const SELECTION_NAME: &str = "selection.jsonl";
+
+/// Chosen rows, in the order in which they are to be written; all slices have one length.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected<'a> {
+    /// Row numbers over all sources.
+    pub rows: &'a [usize],
+    /// Position of each in the order by score, from 0.
+    pub ranks: &'a [usize],
+    /// Score of each.
+    pub scores: &'a [f64],
+}
+
+/// One line of `selection.jsonl`.
+#[derive(Serialize)]
+struct SelectionLine<'a> {
+    rank: usize,
+    row: usize,
+    file: Option<std::borrow::Cow<'a, str>>,
+    line: Option<u64>,
+    id: Option<&'a RawValue>,
+    score: f64,
+}
+
+/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files that `reader` has read.
+///
+/// Each row is its line as it lies in the file, without its terminator, plus `\n`. Files are read once, in order,
+/// and every row is written at its final place; memory: one row, and the ids of the chosen rows.
+///
+/// # Errors
+/// As [`Reader::copy_lines`]; [`Cause::Io`](crate::error::Cause::Io) of the output.
+pub fn copy_rows(
+    output: &mut Output,
+    reader: &Reader,
+    selected: Selected<'_>,
+    control: &Control,
+) -> Result<[WrittenFile; 2]> {
+    let places = reader.places();
+    let mut offsets = Vec::with_capacity(selected.rows.len());
+    let mut end = 0;
+    for &row in selected.rows {
+        offsets.push(end);
+        end += u64::from(places[row].length) + 1;
+    }
+    let mut ids: Vec<Option<Box<RawValue>>> = vec![None; selected.rows.len()];
+    let mut file = output.begin(SELECTED_NAME)?;
+    let mut position = 0;
+    let mut failed = Ok(());
+    reader
+        .copy_lines(selected.rows, control, |index, line| {
+            ids[index] = reader.fields().id(line).map(ToOwned::to_owned);
+            failed = write_at(&mut file, &mut position, offsets[index], line);
+            // The output's error is told by `finish`, with its path; here it only ends the copying.
+            if failed.is_err() { Err(Error::internal("output failed")) } else { Ok(()) }
+        })
+        .or_else(|error| if failed.is_err() { Ok(()) } else { Err(error) })?;
+    let rows = output.finish(SELECTED_NAME, file, failed)?;
+    let lines = selected.lines(|index, line| {
+        let place = places[selected.rows[index]];
+        line.file = Some(reader.path(place.file).to_string_lossy());
+        line.line = Some(place.line);
+        line.id = ids[index].as_deref();
+    });
+    Ok([rows, output.write_with(SELECTION_NAME, |file| write_lines(file, lines))?])
+}
+
+/// Write the same two files from lines that are in memory; they are in no file, so `file` and `line` are null.
+///
+/// # Errors
+/// [`Cause::Io`](crate::error::Cause::Io) of the output.
+pub fn write_rows(
+    output: &mut Output,
+    lines: &[impl AsRef<[u8]>],
+    fields: &Fields,
+    selected: Selected<'_>,
+) -> Result<[WrittenFile; 2]> {
+    let rows = output.write_with(SELECTED_NAME, |file| {
+        lines.iter().try_for_each(|line| {
+            file.write_all(line.as_ref())?;
+            file.write_all(b"\n")
+        })
+    })?;
+    let selection = selected.lines(|index, line| line.id = fields.id(lines[index].as_ref()));
+    Ok([rows, output.write_with(SELECTION_NAME, |file| write_lines(file, selection))?])
+}
+
+impl<'a> Selected<'a> {
+    /// The lines of `selection.jsonl`, their origin filled in by `locate`.
+    fn lines(self, mut locate: impl FnMut(usize, &mut SelectionLine<'a>)) -> impl Iterator<Item = SelectionLine<'a>> {
+        (0..self.rows.len()).map(move |index| {
+            let (rank, row, score) = (self.ranks[index], self.rows[index], self.scores[index]);
+            let mut line = SelectionLine { rank, row, file: None, line: None, id: None, score };
+            locate(index, &mut line);
+            line
+        })
+    }
+}
+
+fn write_lines<'a>(
+    file: &mut BufWriter<std::fs::File>,
+    lines: impl Iterator<Item = SelectionLine<'a>>,
+) -> io::Result<()> {
+    for line in lines {
+        serde_json::to_writer(&mut *file, &line)?;
+        file.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Write a line at its place; rows that follow each other in both files cost no seek.
+fn write_at(file: &mut (impl Write + Seek), position: &mut u64, offset: u64, line: &[u8]) -> io::Result<()> {
+    if *position != offset {
+        file.seek(SeekFrom::Start(offset))?;
+    }
+    file.write_all(line)?;
+    file.write_all(b"\n")?;
+    *position = offset + line.len() as u64 + 1;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+"""What the tests of files and of the command line share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+OUTPUT_NAMES = {"selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
+
+TARGET_TEXTS = ["def add(a, b): return a + b", "def mul(a, b): return a * b"]
+
+SOURCE_TEXTS = [
+    "The cat sat on the mat and looked at the rain.",
+    "def sub(a, b): return a - b",
+    "SELECT name FROM users WHERE id = 3",
+    "def div(a, b): return a / b",
+    "lorem ipsum dolor sit amet",
+    "class Point: pass",
+]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a child, without what would colour or widen its output."""
+    kept = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR", "NO_COLOR", "COLUMNS"}}
+    return kept | {"PYTHONUTF8": "1"} | changes
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """Return the command line that runs zipfit with the Python that runs the tests."""
+    return [sys.executable, "-m", "zipfit", *map(str, arguments)]
+
+
+def zipfit_cli(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    preexec_fn: Callable[[], object] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run zipfit and return its exit status, standard output and standard error."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=env or environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        preexec_fn=preexec_fn,
+    )
+
+
+def lines_of(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return rows as JSON Lines."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def write_texts(path: Path, texts: Sequence[str]) -> Path:
+    """Write one object with the field ``text`` a row."""
+    path.write_bytes(lines_of({"text": text} for text in texts))
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines by Python's own parser."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
