@@ -149,19 +149,21 @@ impl Spec {
     }
 
     /// A compressor for one worker.
-    #[must_use]
-    pub fn compressor(self) -> Box<dyn Compressor> {
+    ///
+    /// # Errors
+    /// [`Cause::Internal`](crate::error::Cause::Internal) when the library cannot make its context.
+    pub fn compressor(self) -> Result<Box<dyn Compressor>> {
         let level = u32::from(self.level);
-        match self.codec {
+        Ok(match self.codec {
             Codec::Gzip => Box::new(deflate::Deflate::new(level, deflate::GZIP_FRAME_BYTES)),
             Codec::Zlib => Box::new(deflate::Deflate::new(level, deflate::ZLIB_FRAME_BYTES)),
             Codec::Deflate => Box::new(deflate::Deflate::new(level, 0)),
             Codec::Zstd => Box::new(zstd::Zstd::new(i32::from(self.level))),
-            Codec::Lz4 => Box::new(lz4::Lz4::default()),
+            Codec::Lz4 => Box::new(lz4::Lz4::new()?),
             Codec::Brotli => Box::new(brotli::Brotli::new(self.level)),
             Codec::Xz => Box::new(xz::Xz::new(level)),
             Codec::Bz2 => Box::new(bz2::Bz2::new(level)),
-        }
+        })
     }
 }
 
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
 
     fn size(spec: &str, parts: &[&[u8]]) -> u64 {
-        spec.parse::<Spec>().unwrap().compressor().compressed_size(parts, &Control::default()).unwrap()
+        spec.parse::<Spec>().unwrap().compressor().unwrap().compressed_size(parts, &Control::default()).unwrap()
     }
 
     fn all_specs() -> Vec<Spec> {
@@ -313,18 +315,28 @@ mod tests {
         assert_eq!(Spec::DEFAULT.to_string(), "gzip-9");
     }
 
+    fn assert_parts_do_not_matter(spec: Spec, bytes: usize) {
+        let text = sample(bytes);
+        let mut compressor = spec.compressor().unwrap();
+        let mut size = |parts: &[&[u8]]| compressor.compressed_size(parts, &Control::default()).unwrap();
+        let whole = size(&[&text]);
+        let (head, tail) = text.split_at(bytes / 3);
+        assert_eq!(size(&[head, tail]), whole, "{spec} on {bytes} bytes");
+        assert_eq!(size(&[&text]), whole, "{spec} must not remember earlier texts");
+    }
+
     #[test]
     fn a_text_in_two_parts_has_the_size_of_the_whole() {
-        for bytes in [0, 1, 5, 1000, 70_000, PIECE_BYTES + 10_000] {
-            let text = sample(bytes);
-            for spec in all_specs() {
-                let mut compressor = spec.compressor();
-                let mut size = |parts: &[&[u8]]| compressor.compressed_size(parts, &Control::default()).unwrap();
-                let whole = size(&[&text]);
-                let (head, tail) = text.split_at(bytes / 3);
-                assert_eq!(size(&[head, tail]), whole, "{spec} on {bytes} bytes");
-                assert_eq!(size(&[&text]), whole, "{spec} must not remember earlier texts");
+        for spec in all_specs() {
+            for bytes in [0, 1, 5, 1000] {
+                assert_parts_do_not_matter(spec, bytes);
             }
+        }
+        for codec in CODECS {
+            // Longer than a block of lz4, and than a piece; the lowest level, for speed.
+            let spec = Spec { codec, level: codec.levels().map_or(0, |(low, _)| low) };
+            assert_parts_do_not_matter(spec, 70_000);
+            assert_parts_do_not_matter(spec, PIECE_BYTES + 10_000);
         }
     }
 
@@ -349,7 +361,7 @@ mod tests {
         let control = Control::default();
         control.cancel();
         for spec in all_specs() {
-            assert!(spec.compressor().compressed_size(&[&sample(1000)], &control).is_err(), "{spec}");
+            assert!(spec.compressor().unwrap().compressed_size(&[&sample(1000)], &control).is_err(), "{spec}");
         }
     }
 

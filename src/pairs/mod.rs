@@ -53,9 +53,11 @@ impl Pairs {
     }
 
     /// The scratch of one thread: a compressor that is used for all its rows.
-    #[must_use]
-    pub fn worker(&self) -> Worker<'_> {
-        Worker { pairs: self, compressor: self.spec.compressor() }
+    ///
+    /// # Errors
+    /// As [`Spec::compressor`].
+    pub fn worker(&self) -> Result<Worker<'_>> {
+        Ok(Worker { pairs: self, compressor: self.spec.compressor()? })
     }
 }
 
@@ -87,7 +89,7 @@ pub fn sizes(texts: &Texts, spec: Spec, threads: usize, control: &Control) -> Re
         CHUNK_ROWS,
         threads,
         control,
-        || Ok(spec.compressor()),
+        || spec.compressor(),
         |compressor, first, chunk| {
             for (row, size) in (first..).zip(chunk) {
                 *size = compressor.compressed_size(&[texts.get(row)], control)?;
