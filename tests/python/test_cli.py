@@ -60,7 +60,7 @@ def test_a_usage_error_is_one_sentence_and_status_2(arguments: list[str], part: 
     assert not line.endswith(".")
 
 
-@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"]])
 def test_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
     process = subprocess.Popen(
         command(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -35,9 +35,8 @@ def test_the_other_functions_of_the_module_come_first(written: tuple[Path, dict[
     assert result["pairs"] == 24 * result["source_rows"]
     assert result["judged_rows"] == 20
     assert result["by_chance"] == 20 * result["module_rows"] / result["source_rows"]
-    # The issue of the demo: alignment finds the module, chance does not.
-    assert result["by_chance"] < 0.5
-    assert result["from_module"] >= 5
+    # What the demo is there to show: alignment finds the module, a draw at random does not.
+    assert result["from_module"] >= 10 * result["by_chance"] > 0
     assert result["from_module"] == sum(row["module"] == "statistics" for row in result["best"])
     assert [row["rank"] for row in result["best"]] == list(range(1, 21))
 

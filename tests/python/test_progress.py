@@ -46,8 +46,8 @@ def run_on_terminal(arguments: list[str], cwd: Path, **changes: str) -> str:
 
 def long_select(folder: Path) -> list[str]:
     """Return a command that takes a second or so."""
-    write_texts(folder / "pool.jsonl", [f"{i * i * 7919:x} {i**40:o} " * 8 for i in range(400)])
-    write_texts(folder / "target.jsonl", [f"{i**60:o}" * 20 for i in range(8)])
+    write_texts(folder / "pool.jsonl", [f"{i * i * 7919:x} {i**40:o} " * 8 for i in range(1_500)])
+    write_texts(folder / "target.jsonl", [f"{i**60:o}" * 20 for i in range(16)])
     return command("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "3", "-o", "out", "--threads", "1")
 
 
@@ -64,7 +64,7 @@ def test_a_terminal_sees_rows_rate_and_time_left(tmp_path: Path) -> None:
 @needs_terminal
 def test_a_dumb_terminal_sees_only_the_words(tmp_path: Path) -> None:
     written = run_on_terminal(long_select(tmp_path), tmp_path, TERM="dumb")
-    assert written.startswith("read 400 rows")
+    assert written.startswith("read 1,500 rows")
 
 
 @pytest.mark.parametrize("changes", [{}, {"FORCE_COLOR": "1"}])
@@ -72,7 +72,7 @@ def test_a_pipe_sees_only_the_words(tmp_path: Path, changes: dict[str, str]) -> 
     done = subprocess.run(
         long_select(tmp_path), cwd=tmp_path, env=environment(**changes), capture_output=True, text=True, check=True
     )
-    assert done.stderr.startswith("read 400 rows")
+    assert done.stderr.startswith("read 1,500 rows")
     assert "\x1b" not in done.stderr
 
 

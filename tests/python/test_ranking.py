@@ -438,7 +438,7 @@ class TestTake:
     def test_a_source_of_another_length_is_refused(self, rows: Any) -> None:
         with pytest.raises(ParameterError) as caught:
             PICKED.take(rows)
-        message = f"source has {len(rows)} rows, but 4 were ranked; pass the source that was ranked"
+        message = f"source has {len(rows)} rows but 4 were ranked; pass the source that was ranked"
         assert str(caught.value) == message
 
     @pytest.mark.parametrize("count", [3, 5])
@@ -446,7 +446,7 @@ class TestTake:
         path = tmp_path / "pool.jsonl"
         path.write_text('{"text": "a"}\n' * count)
         with pytest.raises(
-            ParameterError, match=f"has {count} rows, but 4 were ranked; pass the source that was ranked"
+            ParameterError, match=f"the file has {count} rows but 4 were ranked; pass the source that was ranked"
         ):
             PICKED.take(path)
 

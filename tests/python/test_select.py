@@ -225,7 +225,7 @@ def test_k_above_the_number_of_rows_takes_all_with_a_warning(folder: Path) -> No
     done = zipfit_cli(*("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "7", "-o", "out"), cwd=folder)
     assert done.returncode == 0
     assert len(read_rows(folder / "out" / "selected.jsonl")) == 6
-    warning = "zipfit: warning: k is 7, but only 6 rows can be chosen; all of them are selected"
+    warning = "zipfit: warning: top_k is 7, but only 6 rows can be chosen; all of them are selected"
     assert done.stderr.splitlines()[0] == warning
 
 

@@ -72,7 +72,7 @@ def test_a_file_of_another_field_is_copied_too(tmp_path: Path) -> None:
 
 def test_a_file_with_another_number_of_rows_is_refused(picked: zipfit.Selection, tmp_path: Path) -> None:
     write_texts(tmp_path / "pool.jsonl", SOURCE_TEXTS[:5])
-    with pytest.raises(ParameterError, match="5 rows, but 6 were ranked; pass the source that was ranked"):
+    with pytest.raises(ParameterError, match="the file has 5 rows but 6 were ranked; pass the source that was ranked"):
         picked.write(tmp_path / "out", tmp_path / "pool.jsonl")
     assert not (tmp_path / "out").exists()
 

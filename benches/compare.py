@@ -1,0 +1,185 @@
+"""zipfit beside zip-fit 1.0.9, the released reference tool: the same rows, the same answer, the time of each.
+
+Whole processes are timed, as a user would start them, and the answers are compared before any time is printed: both
+tools must choose the same texts, ties at the last score aside (zip-fit breaks them by scheduling, and drops ids and
+scores). zip-fit is asked for what it should have as its default, gzip at level 9; as shipped, at level 0, it ranks by
+length. Run it in an environment that has both::
+
+    pip install zip-fit==1.0.9 brotli zstandard lz4 datasets
+    python benches/compare.py --source pool.jsonl.zst --target code.jsonl --target maths.jsonl --rows 20000
+
+Without ``--source`` and ``--target`` the texts of ``zipfit demo --write`` are used. ``--record FILE`` appends the
+result, with date, processor, versions and command, to a file under ``benches/record``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import zipfit
+from zipfit import _core
+
+ZIP_FIT_VERSION = "1.0.9"
+
+# zip-fit starts as many processes as the machine has CPUs; the patch makes the number ours.
+RIVAL = """
+import sys
+import zip_fit.zipfit as tool
+source, target, k, processes, output = sys.argv[1:]
+tool.cpu_count = lambda: int(processes)
+tool.ZIPFIT(source, target, int(k), output_file=output, compression_algorithm="gzip", compress_level=9).run()
+"""
+
+
+@dataclass
+class Run:
+    """One finished process."""
+
+    seconds: float
+    peak_megabytes: float
+
+
+def timed(command: list[str]) -> Run:
+    """Run a command, its words into the void; an error shows them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(command[:3])} ... failed:\n{done.stderr[-2000:]}")
+    # The largest child until now: right for each tool because the smaller one runs first.
+    return Run(seconds, max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024)
+
+
+def write_first_rows(source: Path, rows: int, path: Path) -> Path:
+    """The first rows of a JSON Lines file as a plain one, which is all that zip-fit can read."""
+    reader = _core.Reader([os.fspath(source)], "text")
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        while written < rows and (batch := reader.next_batch()) is not None:
+            for text in batch.texts.to_list()[: rows - written]:
+                file.write(json.dumps({"text": text.decode()}) + "\n")
+                written += 1
+    return path
+
+
+def read_texts(path: Path) -> list[str]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line)["text"] for line in file]
+
+
+def check_same_choice(ours: Path, theirs: Path, target: Path) -> int:
+    """Exit unless both chose the same texts but for ties at the last score; the number of tied texts."""
+    with (ours / "selection.jsonl").open(encoding="utf-8") as file:
+        last_score = [json.loads(line)["score"] for line in file][-1]
+    our_texts = Counter(read_texts(ours / "selected.jsonl"))
+    their_texts = Counter(read_texts(theirs))
+    different = list((our_texts - their_texts).elements()) + list((their_texts - our_texts).elements())
+    if our_texts.total() != their_texts.total():
+        sys.exit(f"zipfit chose {our_texts.total()} texts, zip-fit {their_texts.total()}")
+    if different:
+        scores = zipfit.rank(different, target).scores
+        # zip-fit sums in another order, so its scores differ in the last bits.
+        if np.abs(scores - last_score).max() > 1e-12:
+            sys.exit(f"the tools chose different texts: {len(different)} of them, scores {scores}, last {last_score}")
+    return len(different)
+
+
+def compare(source: Path, target: Path, k: int, threads: int, runs: int, directory: Path) -> dict[str, object]:
+    """Time both tools on one target set, in turn, after checking their answers."""
+    ours, theirs = directory / "ours", directory / "theirs.jsonl"
+    our_command = [sys.executable, "-m", "zipfit", "select", os.fspath(source), "--target", os.fspath(target)]
+    our_command += ["--top-k", str(k), "--threads", str(threads), "--overwrite", "-o", os.fspath(ours)]
+    their_command = [sys.executable, "-c", RIVAL, os.fspath(source), os.fspath(target)]
+    their_command += [str(k), str(threads), os.fspath(theirs)]
+    pairs = []
+    for _ in range(runs):
+        pairs.append((timed(our_command), timed(their_command)))
+    tied = check_same_choice(ours, theirs, target)
+    ratios = sorted(rival.seconds / run.seconds for run, rival in pairs)
+    return {
+        "target": target.name,
+        "targets": len(_core.Texts.from_files([os.fspath(target)], "text", "target")),
+        "texts that differ, all tied at the last score": tied,
+        "zipfit seconds": [round(run.seconds, 2) for run, _ in pairs],
+        "zip-fit seconds": [round(rival.seconds, 2) for _, rival in pairs],
+        "ratio, median": round(float(np.median(ratios)), 2),
+        "zipfit peak MB": round(pairs[0][0].peak_megabytes),
+        "zip-fit peak MB (largest process)": round(pairs[0][1].peak_megabytes),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, help="JSON Lines with a field text (default: the demo's texts)")
+    parser.add_argument("--target", type=Path, action="append", help="JSON Lines with a field text; several are fine")
+    parser.add_argument("--rows", type=int, default=20_000, help="how many rows of the source, from its start")
+    parser.add_argument("--top-k", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=2, help="threads of zipfit and processes of zip-fit")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--record", type=Path)
+    options = parser.parse_args()
+    try:
+        found = importlib.metadata.version("zip-fit")
+    except importlib.metadata.PackageNotFoundError:
+        sys.exit(f"zip-fit is not installed: pip install zip-fit=={ZIP_FIT_VERSION} brotli zstandard lz4 datasets")
+    if found != ZIP_FIT_VERSION:
+        sys.exit(f"zip-fit is {found}; the comparison is with {ZIP_FIT_VERSION}")
+    if (options.source is None) != (options.target is None):
+        sys.exit("--source and --target go together")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        if options.source is None:
+            demo = directory / "demo"
+            command = [sys.executable, "-m", "zipfit", "demo", "--write", os.fspath(demo)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            options.source, options.target = demo / "source.jsonl", [demo / "target.jsonl"]
+        source = write_first_rows(options.source, options.rows, directory / "source.jsonl")
+        targets = [
+            write_first_rows(path, sys.maxsize, directory / f"{path.name.split('.')[0]}.jsonl")
+            for path in options.target
+        ]
+        results = [
+            compare(source, target, options.top_k, options.threads, options.runs, directory) for target in targets
+        ]
+    report = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": shlex.join(["python", "benches/compare.py", *[Path(word).name for word in sys.argv[1:]]]),
+        "processor": f"{processor()}, {_core.available_threads()} CPUs",
+        "versions": {"zipfit": zipfit.__version__, "zip-fit": found, "python": platform.python_version()},
+        "results": results,
+    }
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.record:
+        with options.record.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
