@@ -37,6 +37,9 @@ from zipfit import _core
 
 ZIP_FIT_VERSION = "1.0.9"
 
+ROUNDING = 1e-12
+"""How far two sums of some hundred NCDs in another order may lie apart."""
+
 # zip-fit starts as many processes as the machine has CPUs; the patch makes the number ours.
 RIVAL = """
 import sys
@@ -80,6 +83,7 @@ def write_first_rows(source: Path, rows: int, path: Path) -> Path:
 
 
 def read_texts(path: Path) -> list[str]:
+    """The texts of a plain JSON Lines file."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line)["text"] for line in file]
 
@@ -96,21 +100,20 @@ def check_same_choice(ours: Path, theirs: Path, target: Path) -> int:
     if different:
         scores = zipfit.rank(different, target).scores
         # zip-fit sums in another order, so its scores differ in the last bits.
-        if np.abs(scores - last_score).max() > 1e-12:
+        if np.abs(scores - last_score).max() > ROUNDING:
             sys.exit(f"the tools chose different texts: {len(different)} of them, scores {scores}, last {last_score}")
     return len(different)
 
 
-def compare(source: Path, target: Path, k: int, threads: int, runs: int, directory: Path) -> dict[str, object]:
+def compare(source: Path, target: Path, directory: Path, options: argparse.Namespace) -> dict[str, object]:
     """Time both tools on one target set, in turn, after checking their answers."""
+    k, threads = str(options.top_k), str(options.threads)
     ours, theirs = directory / "ours", directory / "theirs.jsonl"
     our_command = [sys.executable, "-m", "zipfit", "select", os.fspath(source), "--target", os.fspath(target)]
-    our_command += ["--top-k", str(k), "--threads", str(threads), "--overwrite", "-o", os.fspath(ours)]
+    our_command += ["--top-k", k, "--threads", threads, "--overwrite", "-o", os.fspath(ours)]
     their_command = [sys.executable, "-c", RIVAL, os.fspath(source), os.fspath(target)]
-    their_command += [str(k), str(threads), os.fspath(theirs)]
-    pairs = []
-    for _ in range(runs):
-        pairs.append((timed(our_command), timed(their_command)))
+    their_command += [k, threads, os.fspath(theirs)]
+    pairs = [(timed(our_command), timed(their_command)) for _ in range(options.runs)]
     tied = check_same_choice(ours, theirs, target)
     ratios = sorted(rival.seconds / run.seconds for run, rival in pairs)
     return {
@@ -135,6 +138,7 @@ def processor() -> str:
 
 
 def main() -> None:
+    """Read the arguments, compare on each target set, print the report as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, help="JSON Lines with a field text (default: the demo's texts)")
     parser.add_argument("--target", type=Path, action="append", help="JSON Lines with a field text; several are fine")
@@ -164,9 +168,7 @@ def main() -> None:
             write_first_rows(path, sys.maxsize, directory / f"{path.name.split('.')[0]}.jsonl")
             for path in options.target
         ]
-        results = [
-            compare(source, target, options.top_k, options.threads, options.runs, directory) for target in targets
-        ]
+        results = [compare(source, target, directory, options) for target in targets]
     report = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": shlex.join(["python", "benches/compare.py", *[Path(word).name for word in sys.argv[1:]]]),

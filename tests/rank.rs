@@ -71,7 +71,9 @@ proptest! {
     #[test]
     fn max_and_top_look_at_the_nearest_targets(source in texts(1), target in texts(3)) {
         let mut expected: Vec<Vec<f64>> = source.iter().map(|x| target.iter().map(|p| ncd(x, p)).collect()).collect();
-        expected.iter_mut().for_each(|distances| distances.sort_by(f64::total_cmp));
+        for distances in &mut expected {
+            distances.sort_by(f64::total_cmp);
+        }
         let nearest: Vec<f64> = expected.iter().map(|d| 1.0 - d[0]).collect();
         let nearest_two: Vec<f64> = expected.iter().map(|d| 1.0 - (0.0 + d[0] + d[1]) / 2.0).collect();
         prop_assert_eq!(scores(&source, &target, Aggregate::Max, 2), nearest);

@@ -23,7 +23,7 @@ def available_threads() -> int:
     """CPUs that this process may use (affinity and cgroup quota respected): what ``threads=None`` means."""
 
 def codec_libraries() -> list[tuple[str, str, str]]:
-    """One ``(names, library, version)`` a codec, as in ``("gzip-1..9", "zlib", "1.3.2")``, in the order of the documentation."""
+    """One ``(names, library, version)`` a codec, as in ``("gzip-1..9", "zlib", "1.3.2")``."""
 
 def resolve_compressor(compressor: str) -> tuple[str, str, str]:
     """Check a compressor and return ``(compressor, library, version)``, as in ``("gzip-9", "zlib", "1.3.2")``."""
@@ -36,7 +36,7 @@ class Texts:
 
     @staticmethod
     def from_iterable(rows: Iterable[object], side: Side) -> Texts:
-        """Copy str (as UTF-8) and bytes; None or a float NaN, a lone surrogate or another type is an error naming the row."""
+        """Copy str (as UTF-8) and bytes; None, NaN, a lone surrogate or another type is an error naming the row."""
     @staticmethod
     def from_arrow(data: object, column: str | None, side: Side) -> Texts:
         """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
@@ -49,7 +49,7 @@ class Texts:
     def sizes(self) -> NDArray[np.int64]:
         """Bytes of each text, int64 (N,)."""
     def sha256(self) -> str:
-        """Hash of all texts, each preceded by its length as 8 little-endian bytes; independent of how they are stored."""
+        """Hash of all texts, each preceded by its length as 8 little-endian bytes, however they are stored."""
     def to_list(self) -> list[bytes]: ...
 
 # codec/, pairs/, rank.rs ------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Scorer:
         self, source: Texts, threads: int | None = None, progress: Progress | None = None
     ) -> NDArray[np.float64]: ...
 
-# select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; `where` is None or bool (N,), False leaves a row out
+# select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 
 def order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Rows by falling score, ties by row; a NaN or infinite score is a ParameterError naming its row."""
@@ -142,7 +142,7 @@ class Reader:
     ) -> Self:
         """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
     def next_batch(self, threads: int | None = None) -> Batch | None:
-        """The next rows; None after the last. No row in all files together is a ParameterError (EmptyTargetError for targets)."""
+        """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
     def rest(self, threads: int | None = None) -> Texts:
         """The texts of all rows that are left."""
     @staticmethod

@@ -253,7 +253,7 @@ def _rows(count: int) -> str:
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, ensure_ascii=False))
+    typer.echo(json.dumps(content))
 
 
 def main() -> int:

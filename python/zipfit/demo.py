@@ -151,7 +151,7 @@ def documented_functions(library: Path) -> list[Function]:
     """
     paths = sorted(_python_files(library))
     found: list[Function] = []
-    with rows_bar(len(paths), "reading the standard library") as progress:
+    with rows_bar(len(paths), "reading the standard library", "files") as progress:
         for done, path in enumerate(paths, 1):
             found.extend(_functions_of(path, _module_name(path.relative_to(library))))
             if progress is not None:
@@ -252,31 +252,35 @@ def _json_lines(functions: Sequence[Function]) -> bytes:
 def show(result: DemoResult) -> None:
     """Print a result for a reader who sees it for the first time."""
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(
         f"Which of the {result.source_rows:,} documented functions of Python's standard library look most like "
-        f"{result.target_rows} of [bold]{escape(result.module)}[/bold], which are not among them? Alignment answers by "
-        "compression alone: texts that share phrases take less room together than apart. 1 would mean the same, "
-        "0 nothing in common.\n"
+        f"{result.target_rows} functions of the module {result.module}? These {result.target_rows} are not among them. "
+        "Alignment answers by compression alone: texts that share phrases take less room together than apart. "
+        "It is about 1 for equal texts and about 0 for unrelated ones.\n"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("alignment", justify="right")
-    table.add_column("function", no_wrap=True)
-    table.add_column("first line of its docstring", no_wrap=True, overflow="ellipsis")
+    names, first_lines = _column_widths(result.best, console.width)
+    console.print(f"rank  alignment  {'function':{names}}  first line of its docstring", style="bold")
     for row in result.best:
-        style = "green" if row.module == result.module else None
-        table.add_row(f"{row.rank}", f"{row.alignment:.4f}", escape(row.id), escape(row.first_line), style=style)
-    console.print(table)
-    console.print(
-        f"\n{result.from_module} of the best {result.judged_rows} are other functions of {escape(result.module)}, "
-        f"which has {result.module_rows} among the {result.source_rows:,}; chance would give {result.by_chance:.1f}."
-    )
+        line = f"{row.rank:4}  {row.alignment:9.4f}  {_cut(row.id, names):{names}}  {_cut(row.first_line, first_lines)}"
+        console.print(line, style="green" if row.module == result.module else None, soft_wrap=True)
     threads = f"{result.threads} thread" if result.threads == 1 else f"{result.threads} threads"
-    console.print(f"{result.pairs:,} pairs scored in {result.seconds:.1f} s on {threads}.\n")
     console.print(
-        "Next: the same from files", "[bold]" + escape(result.next_command) + "[/bold]", sep="\n  ", soft_wrap=True
+        f"\n{result.from_module} of the best {result.judged_rows} are other functions of {result.module}, which has "
+        f"{result.module_rows} among the {result.source_rows:,}; chance would give {result.by_chance:.1f}. "
+        f"Scoring {result.pairs:,} pairs took {result.seconds:.1f} s on {threads}.\n"
     )
+    console.print("Next, the same from files:")
+    console.print("  " + result.next_command, style="bold", soft_wrap=True)
+
+
+def _column_widths(rows: Sequence[DemoRow], width: int) -> tuple[int, int]:
+    """Return the widths of names and first lines: names get what they need, but at most half of what is left."""
+    left = max(width - len("rank  alignment    "), 40)
+    names = min(max(len(row.id) for row in rows), left // 2)
+    return names, left - names - 1
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -9,7 +9,7 @@ The Rust core raises these classes too: the table of causes and class names is i
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "BadRowError",
@@ -67,13 +67,12 @@ class ZipfitError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default loses keyword arguments, and so every error raised in a worker process.
-        return (_rebuild, (type(self), self.message, self.path, self.row, self.line, self.byte))
+        place = {"path": self.path, "row": self.row, "line": self.line, "byte": self.byte}
+        return (_rebuild, (type(self), self.message, place))
 
 
-def _rebuild(
-    kind: type[ZipfitError], message: str, path: str | None, row: int | None, line: int | None, byte: int | None
-) -> ZipfitError:
-    return kind(message, path=path, row=row, line=line, byte=byte)
+def _rebuild(kind: type[ZipfitError], message: str, place: dict[str, Any]) -> ZipfitError:
+    return kind(message, **place)
 
 
 class ParameterError(ZipfitError, ValueError):

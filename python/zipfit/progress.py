@@ -13,7 +13,7 @@ __all__ = ["bytes_bar", "rows_bar"]
 
 
 @contextmanager
-def rows_bar(total: int, description: str) -> Iterator[Callable[[int], None] | None]:
+def rows_bar(total: int, description: str, unit: str = "rows") -> Iterator[Callable[[int], None] | None]:
     """Show a bar for work of which the number of rows is known.
 
     Parameters
@@ -22,13 +22,15 @@ def rows_bar(total: int, description: str) -> Iterator[Callable[[int], None] | N
         Rows of the whole work.
     description
         What is being done, in one or two words.
+    unit
+        What is counted.
 
     Yields
     ------
     callable or None
-        To be called with the number of rows done; None where standard error is no terminal.
+        To be called with the number done; None where standard error is no terminal.
     """
-    with _bar(total, description) as advance:
+    with _bar(total, description, unit) as advance:
         yield None if advance is None else lambda done: advance(done, done)
 
 
@@ -48,12 +50,12 @@ def bytes_bar(total: int, description: str) -> Iterator[Callable[[int, int], Non
     callable or None
         To be called with the bytes and the rows done; None where standard error is no terminal.
     """
-    with _bar(total, description) as advance:
+    with _bar(total, description, "rows") as advance:
         yield advance
 
 
 @contextmanager
-def _bar(total: int, description: str) -> Iterator[Callable[[int, int], None] | None]:
+def _bar(total: int, description: str, unit: str) -> Iterator[Callable[[int, int], None] | None]:
     # The question is put to the stream and not to rich, which takes a pipe for a terminal under FORCE_COLOR.
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -84,15 +86,15 @@ def _bar(total: int, description: str) -> Iterator[Callable[[int, int], None] | 
             bar.update(task, completed=done)
             speed, left = bar.tasks[0].speed, bar.tasks[0].time_remaining
             rate = None if speed is None or done == 0 else speed * rows / done
-            bar.update(task, words=_words(rows, rate, left), refresh=True)
+            bar.update(task, words=_words(rows, unit, rate, left), refresh=True)
 
         yield advance
 
 
-def _words(rows: int, rows_per_second: float | None, seconds_left: float | None) -> str:
-    words = f"{rows:,} rows"
-    if rows_per_second is not None:
-        words += f", {rows_per_second:,.0f} rows/s"
+def _words(done: int, unit: str, per_second: float | None, seconds_left: float | None) -> str:
+    words = f"{done:,} {unit}"
+    if per_second is not None:
+        words += f", {per_second:,.0f} {unit}/s"
     if seconds_left is not None:
         minutes, seconds = divmod(round(seconds_left), 60)
         hours, minutes = divmod(minutes, 60)

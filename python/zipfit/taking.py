@@ -25,7 +25,7 @@ def take(source: TextData, rows: NDArray[np.int64], ranked: int) -> Any:
         return _core.read_lines([os.fspath(source)], rows, ranked)
     held = _indexable(source)
     if len(held) != ranked:
-        message = f"source has {len(held)} rows, but {ranked} were ranked; pass the source that was ranked"
+        message = f"source has {len(held)} rows but {ranked} were ranked; pass the source that was ranked"
         raise ParameterError(message)
     if _is_pandas(held) or _is_pyarrow(held):
         return held.take(rows)

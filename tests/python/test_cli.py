@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,7 @@ import pytest
 from helpers_files import command, environment, zipfit_cli
 
 import zipfit
-from zipfit import cli, doctor, errors
+from zipfit import cli, demo, doctor, errors
 
 
 def test_version_is_printed() -> None:
@@ -72,6 +73,18 @@ def test_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
     with process.stderr as stderr:
         assert stderr.read() == ""
     assert process.wait(timeout=60) == 0
+
+
+def test_a_character_that_the_terminal_cannot_show_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = demo.DemoRow(1, 0.5, "m.naïve", "m", "Café.")
+    result = demo.DemoResult("m", 30, 24, 720, 1.5, 1, [row], 6, 20, 3, 4.0, "zipfit demo")
+    monkeypatch.setattr(demo, "run", lambda **_options: result)
+    monkeypatch.setattr(sys, "argv", ["zipfit", "demo"])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert cli.main() == 0
+    assert b"m.na\\xefve" in written.getvalue()
 
 
 def run_and_fail(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import brotlicffi
 import numpy as np
 import pytest
 import reference
+import zstandard
 from helpers_texts import library_source
 from hypothesis import given
 from hypothesis import strategies as st
 
 import zipfit
+from zipfit import _core
 
 WORDS = st.sampled_from(
     [b"the ", b"cat ", b"return ", b"x = x + 1\n", "\u00e9t\u00e9 ".encode(), b"\x00\xff", b"a" * 300]
@@ -43,6 +46,13 @@ def real_texts() -> dict[str, bytes]:
         # Longer than a piece in which the core feeds its codecs.
         "300 kB": (code + library_source("argparse").encode() + code)[:300_000],
     }
+
+
+def test_the_references_have_the_same_libraries_inside() -> None:
+    # The two whose sizes are known to differ between versions.
+    versions = {library: version for _, library, version in _core.codec_libraries()}
+    assert versions["zstd"] == ".".join(map(str, zstandard.ZSTD_VERSION))
+    assert versions["brotli"] == ".".join(brotlicffi.__version__.split(".")[:3])
 
 
 @pytest.mark.parametrize("compressor", [name for codec in reference.LEVELS for name in reference.compressors(codec)])
