@@ -86,7 +86,7 @@ impl Scorer {
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted); a codec that fails.
     pub fn score(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
         let mut scores = vec![0.0; source.len()];
-        let scratch = || Ok((self.pairs.worker()?, vec![0; self.target().len()], vec![0.0; self.target().len()]));
+        let scratch = || Ok((self.pairs.worker(), vec![0; self.target().len()], vec![0.0; self.target().len()]));
         parallel::fill_rows(&mut scores, 1, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
             let (worker, joint, distances) = scratch;
             for (row, score) in (first..).zip(chunk) {
@@ -106,7 +106,7 @@ impl Scorer {
     pub fn distance_matrix(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
         let targets = self.target().len();
         let mut matrix = vec![0.0; source.len() * targets];
-        let scratch = || Ok((self.pairs.worker()?, vec![0; targets]));
+        let scratch = || Ok((self.pairs.worker(), vec![0; targets]));
         parallel::fill_rows(&mut matrix, targets, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
             let (worker, joint) = scratch;
             for (row, distances) in (first..).zip(chunk.chunks_mut(targets)) {
@@ -138,7 +138,7 @@ impl Scorer {
 /// # Ok::<(), zipfit::Error>(())
 /// ```
 pub fn ncd(x: &[u8], y: &[u8], spec: Spec, control: &Control) -> Result<f64> {
-    let mut compressor = spec.compressor()?;
+    let mut compressor = spec.compressor();
     let mut size = |parts: &[&[u8]]| compressor.compressed_size(parts, control);
     Ok(Metric::Ncd.distance(size(&[x])?, size(&[y])?, size(&[x, y])?))
 }

@@ -218,6 +218,12 @@ impl TextsBuilder {
         self.ends.len()
     }
 
+    /// Bytes of all texts until now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there are no texts yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,13 +7,13 @@ times a second, ``done`` counting source rows.
 
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypedDict, final
+from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
 
-Progress = Callable[[int], object]
-Side = Literal["source", "target"]
+_Progress: TypeAlias = Callable[[int], object]
+_Side: TypeAlias = Literal["source", "target"]
 
 __version__: str
 debug_build: bool
@@ -35,13 +35,13 @@ class Texts:
     """Many byte strings, immutable; cheap to share between threads."""
 
     @staticmethod
-    def from_iterable(rows: Iterable[object], side: Side) -> Texts:
+    def from_iterable(rows: Iterable[object], side: _Side) -> Texts:
         """Copy str (as UTF-8) and bytes; None, NaN, a lone surrogate or another type is an error naming the row."""
     @staticmethod
-    def from_arrow(data: object, column: str | None, side: Side) -> Texts:
+    def from_arrow(data: object, column: str | None, side: _Side) -> Texts:
         """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
     @staticmethod
-    def from_files(paths: Sequence[str], text: str, side: Side, threads: int | None = None) -> Texts:
+    def from_files(paths: Sequence[str], text: str, side: _Side, threads: int | None = None) -> Texts:
         """Read the texts of JSON Lines files; ``text`` is a field or a template."""
     def __len__(self) -> int: ...
     @property
@@ -56,11 +56,11 @@ class Texts:
 
 def compressed_size(text: bytes, compressor: str) -> int: ...
 def compressed_sizes(
-    source: Texts, compressor: str, threads: int | None = None, progress: Progress | None = None
+    source: Texts, compressor: str, threads: int | None = None, progress: _Progress | None = None
 ) -> NDArray[np.int64]: ...
 def ncd(x: bytes, y: bytes, compressor: str) -> float: ...
 def ncd_matrix(
-    source: Texts, target: Texts, compressor: str, threads: int | None = None, progress: Progress | None = None
+    source: Texts, target: Texts, compressor: str, threads: int | None = None, progress: _Progress | None = None
 ) -> NDArray[np.float64]:
     """Shape (N, n), C order."""
 
@@ -84,7 +84,7 @@ class Scorer:
     @property
     def aggregate(self) -> str: ...
     def score(
-        self, source: Texts, threads: int | None = None, progress: Progress | None = None
+        self, source: Texts, threads: int | None = None, progress: _Progress | None = None
     ) -> NDArray[np.float64]: ...
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
@@ -104,6 +104,7 @@ def within(
 
 # read/, write/ ----------------------------------------------------------------------------------------------------
 
+@type_check_only
 class InputFile(TypedDict):
     name: str
     """The path as it was given."""
@@ -135,7 +136,7 @@ class Reader:
         cls,
         paths: Sequence[str],
         text: str,
-        side: Side = "source",
+        side: _Side = "source",
         id_field: str | None = None,
         token_field: str | None = None,
         batch_bytes: int = ...,
@@ -160,6 +161,7 @@ class Reader:
     def files(self) -> list[InputFile]:
         """One entry a file; to be asked after the last batch."""
 
+@type_check_only
 class OutputFile(TypedDict):
     name: str
     bytes: int
@@ -181,7 +183,7 @@ class Output:
         rows: NDArray[np.int64],
         ranks: NDArray[np.int64],
         scores: NDArray[np.float64],
-        progress: Progress | None = None,
+        progress: _Progress | None = None,
     ) -> list[OutputFile]:
         """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places)."""
     def write_rows(

@@ -94,7 +94,7 @@ def rank(
     sources = to_texts(source, text=text, side="source", threads=threads)
     with _rows_bar(len(sources), progress) as on_progress:
         scores = scorer.score(sources, threads, on_progress)
-    provenance = {**describe(scorer), "sources": len(sources), "source_sha256": sources.sha256()}
+    provenance = {**describe(scorer), "source_sha256": sources.sha256()}
     return Ranking(scores, sources.sizes(), provenance=provenance)
 
 

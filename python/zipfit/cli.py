@@ -303,7 +303,10 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _os_sentence(error: OSError) -> str:
     reason = _clause(error.strerror or str(error))
-    return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
+    if not isinstance(error.filename, (str, bytes)):
+        return reason
+    # An empty name is what an unset variable of the shell leaves.
+    return f"{os.fsdecode(error.filename) or '(empty name)'}: {reason}"
 
 
 def _clause(message: str) -> str:

@@ -10,13 +10,16 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
 from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
+
+Side: TypeAlias = Literal["source", "target"]
+"""Which of the two sets a text belongs to, for messages."""
 
 DEFAULT_TEXT = "text"
 """Field or column that holds the texts when ``text`` is not given: what most data sets on the Hugging Face Hub use."""
@@ -43,7 +46,7 @@ TextData: TypeAlias = Iterable[Any] | os.PathLike[str] | ArrowStream | ArrowArra
 """What is accepted as ``source`` and ``target``. A str is iterable too, so only the run can refuse it."""
 
 
-def to_texts(data: Any, *, text: str | None, side: _core.Side, threads: int | None = None) -> _core.Texts:
+def to_texts(data: Any, *, text: str | None, side: Side, threads: int | None = None) -> _core.Texts:
     """Take the texts out of whatever holds them.
 
     Parameters
@@ -177,7 +180,7 @@ def _refuse_text(text: str | None, data: object, side: str) -> None:
         raise ParameterError(f"text names a column or a field, but {side} is a {kind}; leave text out")
 
 
-def _from_pandas_series(series: Any, side: _core.Side) -> _core.Texts:
+def _from_pandas_series(series: Any, side: Side) -> _core.Texts:
     # A column of Python objects goes row by row: Arrow would refuse mixed types without naming a row.
     if series.dtype != object and hasattr(series, "__arrow_c_stream__"):
         try:

@@ -38,7 +38,8 @@ class Ranking:
         Bytes of each text, whole numbers of shape (N,); needed by ``within(budget_bytes=...)`` only. None, the
         default, when they are not known.
     provenance
-        What the scores were made from; None, the default, for scores of another origin.
+        What the scores were made from, strings and numbers by name; the version and the number of rows are added.
+        None, the default, when there is nothing else to say.
 
     Raises
     ------
@@ -58,8 +59,7 @@ class Ranking:
         self._scores = _read_only(_numbers(scores, "scores", np.float64))
         rows = len(self._scores)
         self._sizes = None if sizes is None else _read_only(_numbers(sizes, "sizes", np.int64, rows))
-        origin = {"version": _core.__version__, "sources": rows} if provenance is None else provenance
-        self._provenance = dict(origin)
+        self._provenance = {"version": _core.__version__, **(provenance or {}), "sources": rows}
         self._order: NDArray[np.int64] | None = None
         if not np.isfinite(self._scores).all():
             _core.order(self._scores)  # raises, naming the row; now, and not when the order is first asked for

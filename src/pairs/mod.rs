@@ -53,11 +53,9 @@ impl Pairs {
     }
 
     /// The scratch of one thread: a compressor that is used for all its rows.
-    ///
-    /// # Errors
-    /// As [`Spec::compressor`].
-    pub fn worker(&self) -> Result<Worker<'_>> {
-        Ok(Worker { pairs: self, compressor: self.spec.compressor()? })
+    #[must_use]
+    pub fn worker(&self) -> Worker<'_> {
+        Worker { pairs: self, compressor: self.spec.compressor() }
     }
 }
 
@@ -89,7 +87,7 @@ pub fn sizes(texts: &Texts, spec: Spec, threads: usize, control: &Control) -> Re
         CHUNK_ROWS,
         threads,
         control,
-        || spec.compressor(),
+        || Ok(spec.compressor()),
         |compressor, first, chunk| {
             for (row, size) in (first..).zip(chunk) {
                 *size = compressor.compressed_size(&[texts.get(row)], control)?;

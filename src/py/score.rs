@@ -89,7 +89,7 @@ const INLINE_BYTES: usize = 64 * 1024;
 #[pyfunction]
 pub(super) fn compressed_size(py: Python<'_>, text: &[u8], compressor: &str) -> PyResult<u64> {
     let spec = parse_spec(py, Some(compressor))?;
-    let size = move |text: &[u8], control: &Control| spec.compressor()?.compressed_size(&[text], control);
+    let size = move |text: &[u8], control: &Control| spec.compressor().compressed_size(&[text], control);
     if text.len() < INLINE_BYTES {
         return py.detach(|| size(text, &Control::default())).map_err(|error| to_python(py, error));
     }

@@ -21,8 +21,10 @@ use crate::texts::{Texts, TextsBuilder};
 #[pyclass(name = "Texts", module = "zipfit._core", frozen)]
 pub(super) struct PyTexts(pub(super) Texts);
 
-/// Rows between two looks at signals while Python objects are copied (some 10 ms).
-const SIGNAL_ROWS: usize = 1 << 16;
+/// Work between two looks at signals while Python objects are copied, in bytes of text; a row counts for some more,
+/// which stands for its overhead. Some 10 ms.
+const SIGNAL_BYTES: usize = 16 << 20;
+const ROW_OVERHEAD_BYTES: usize = 256;
 
 #[pymethods]
 impl PyTexts {
@@ -30,9 +32,12 @@ impl PyTexts {
     fn from_iterable(py: Python<'_>, rows: &Bound<'_, PyAny>, side: &str) -> PyResult<PyTexts> {
         let side = parse_side(py, side)?;
         let mut texts = TextsBuilder::default();
+        let mut next_look = SIGNAL_BYTES;
         for row in rows.try_iter()? {
             push(&mut texts, &row?, side)?;
-            if texts.len() % SIGNAL_ROWS == 0 {
+            let work = texts.bytes() + texts.len() * ROW_OVERHEAD_BYTES;
+            if work >= next_look {
+                next_look = work + SIGNAL_BYTES;
                 py.check_signals()?;
             }
         }

@@ -45,6 +45,9 @@ impl Output {
     /// # Errors
     /// [`Cause::OutputExists`] when one of `names` is there already, unless `overwrite`; [`Cause::Io`].
     pub fn create(directory: &Path, names: &[&str], overwrite: bool) -> Result<Output> {
+        if directory.as_os_str().is_empty() {
+            return Err(Error::parameter("the output directory has an empty name; write . for the current one"));
+        }
         if directory.exists() && !directory.is_dir() {
             return Err(Error::io(io::Error::from(io::ErrorKind::NotADirectory), directory));
         }
@@ -212,6 +215,12 @@ mod tests {
         output.write("x", b"new").unwrap();
         output.commit().unwrap();
         assert_eq!(fs::read(top.path().join("x")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_directory_without_a_name_is_refused() {
+        let error = Output::create(Path::new(""), &[], false).unwrap_err();
+        assert_eq!(error.to_string(), "the output directory has an empty name; write . for the current one");
     }
 
     #[test]

@@ -120,6 +120,7 @@ def test_a_bug_of_ours_has_status_1_and_asks_for_a_report_with_its_traceback(
         (errors.TruncatedInputError("a.gz: cut"), "a.gz: cut", 2),
         (errors.MissingExtraError("pyarrow"), "pyarrow", 2),
         (FileNotFoundError(2, "No such file or directory", "a"), "a: no such file or directory", 2),
+        (FileNotFoundError(2, "No such file or directory", ""), "(empty name): no such file or directory", 2),
         (PermissionError(13, "Permission denied", "a"), "a: permission denied", 2),
         (OSError(28, "No space left on device", "a"), "a: no space left on device; nothing was left behind", 3),
         (OSError(5, "Input/output error"), "input/output error; nothing was left behind", 3),

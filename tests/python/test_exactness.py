@@ -71,6 +71,15 @@ def test_sizes_are_those_of_the_reference(codec: str, data: st.DataObject, text:
     assert zipfit.compressed_size(text, compressor) == reference.compressed_size(text, compressor)
 
 
+@pytest.mark.parametrize("compressor", ["gzip-9", "zlib-6", "deflate-1", "zstd-3", "lz4", "brotli-5", "xz-1", "bz2-9"])
+def test_a_size_does_not_depend_on_the_texts_before_it(compressor: str) -> None:
+    texts = list(real_texts().values())
+    alone = [zipfit.compressed_size([text], compressor).item() for text in texts]
+    # One thread, so that one compressor meets every text.
+    assert zipfit.compressed_size([*texts, *texts], compressor, threads=1).tolist() == alone * 2
+    assert zipfit.compressed_size(texts[::-1], compressor, threads=1).tolist() == alone[::-1]
+
+
 @given(x=TEXTS, y=TEXTS, compressor=st.sampled_from(["gzip-9", "zlib-1", "deflate-6", "zstd-3", "lz4", "bz2-9"]))
 def test_ncd_is_the_formula_with_x_before_y(x: bytes, y: bytes, compressor: str) -> None:
     expected = reference.distance(x, y, "ncd", compressor)

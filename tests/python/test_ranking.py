@@ -166,6 +166,9 @@ class TestRanking:
 
     def test_provenance_of_other_scores_is_version_and_count(self) -> None:
         assert zipfit.Ranking([1.0, 2.0]).provenance == {"version": zipfit.__version__, "sources": 2}
+        own = zipfit.Ranking([1.0, 2.0], provenance={"model": "a classifier"})
+        assert own.provenance == {"version": zipfit.__version__, "model": "a classifier", "sources": 2}
+        assert own.top_k(1).take(["a", "b"]) == ["b"]
 
     def test_provenance_handed_out_is_a_copy(self) -> None:
         ranking = zipfit.Ranking([1.0])
