@@ -12,6 +12,31 @@ from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Batch",
+    "Output",
+    "Reader",
+    "Scorer",
+    "Texts",
+    "__version__",
+    "_panic_for_tests",
+    "available_threads",
+    "codec_libraries",
+    "compressed_size",
+    "compressed_sizes",
+    "debug_build",
+    "ncd",
+    "ncd_matrix",
+    "order",
+    "peak_memory_bytes",
+    "read_lines",
+    "resolve_compressor",
+    "threshold",
+    "top_fraction",
+    "top_k",
+    "within",
+]
+
 _Progress: TypeAlias = Callable[[int], object]
 _Side: TypeAlias = Literal["source", "target"]
 
