@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zipfit.demo import DEFAULT_MODULE
 from zipfit.errors import InternalError, ZipfitError
+from zipfit.inputs import DEFAULT_TEXT
+from zipfit.scorer import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     from zipfit.pipeline import SelectResult
@@ -97,7 +100,7 @@ def select(
             help=r"Field with the text, or a template of fields: '{prompt}\n{answer}'.",
             rich_help_panel=ROWS,
         ),
-    ] = "text",
+    ] = DEFAULT_TEXT,
     target_text: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +126,7 @@ def select(
     max_bytes: Annotated[
         int | None, typer.Option(metavar="N", help="Leave out rows with longer texts.", rich_help_panel=ROWS)
     ] = None,
-    metric: Annotated[str, typer.Option(help="ncd, cdm or clm.", rich_help_panel=SCORE)] = "ncd",
+    metric: Annotated[str, typer.Option(help="ncd, cdm or clm.", rich_help_panel=SCORE)] = DEFAULT_METRIC,
     compressor: Annotated[
         str | None,
         typer.Option(help="Codec and level, as in gzip-9 (used if not given) or zstd-3.", rich_help_panel=SCORE),
@@ -189,7 +192,9 @@ def select(
 
 @app.command()
 def demo(
-    module: Annotated[str, typer.Option(metavar="NAME", help="Module whose functions are the target.")] = "statistics",
+    module: Annotated[
+        str, typer.Option(metavar="NAME", help="Module whose functions are the target.")
+    ] = DEFAULT_MODULE,
     top: Annotated[int, typer.Option(metavar="K", help="Rows to show.")] = 20,
     write: Annotated[
         str | None, typer.Option(metavar="DIR", help="Leave source.jsonl and target.jsonl for zipfit select.")

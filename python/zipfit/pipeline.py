@@ -21,6 +21,7 @@ from zipfit.inputs import DEFAULT_TEXT
 from zipfit.json_rows import json_rows
 from zipfit.progress import bytes_bar, rows_bar
 from zipfit.ranking import Ranking
+from zipfit.scorer import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ class SelectOptions:
     target_text: str | None = None
     id: str | None = None
     token_field: str | None = None
-    metric: str = "ncd"
+    metric: str = DEFAULT_METRIC
     compressor: str | None = None
     aggregate: str = "mean"
     min_bytes: int | None = None
