@@ -20,7 +20,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -60,14 +59,17 @@ class Run:
 
 def timed(command: list[str]) -> Run:
     """Run a command, its words into the void; an error shows them."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
-    if done.returncode != 0:
-        sys.exit(f"{shlex.join(command[:3])} ... failed:\n{done.stderr[-2000:]}")
-    # The largest child until now: right for each tool because the smaller one runs first.
-    return Run(seconds, max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024)
+    with tempfile.TemporaryFile() as words:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=words)
+        # Not subprocess.wait: only wait4 tells the memory of this process and not the largest of all until now.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            words.seek(0)
+            sys.exit(f"{shlex.join(command[:3])} ... failed:\n{words.read().decode()[-2000:]}")
+    return Run(seconds, usage.ru_maxrss / 1024)
 
 
 def write_first_rows(source: Path, rows: int, path: Path) -> Path:
@@ -105,6 +107,12 @@ def check_same_choice(ours: Path, theirs: Path, target: Path) -> int:
     return len(different)
 
 
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's, ties in the order of the rows: there are few."""
+    ranks = [values.argsort(kind="stable").argsort() for values in (x, y)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
 def compare(source: Path, target: Path, directory: Path, options: argparse.Namespace) -> dict[str, object]:
     """Time both tools on one target set, in turn, after checking their answers."""
     k, threads = str(options.top_k), str(options.threads)
@@ -115,6 +123,9 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
     their_command += [k, threads, os.fspath(theirs)]
     pairs = [(timed(our_command), timed(their_command)) for _ in range(options.runs)]
     tied = check_same_choice(ours, theirs, target)
+    ranking = zipfit.rank(source, target, threads=options.threads)
+    if (picked := ranking.top_k(options.top_k).take(source)) != (ours / "selected.jsonl").read_text().splitlines():
+        sys.exit(f"zipfit.rank chose other rows than zipfit select, among them {picked[0][:80]}")
     ratios = sorted(rival.seconds / run.seconds for run, rival in pairs)
     return {
         "target": target.name,
@@ -123,6 +134,7 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
         "zipfit seconds": [round(run.seconds, 2) for run, _ in pairs],
         "zip-fit seconds": [round(rival.seconds, 2) for _, rival in pairs],
         "ratio, median": round(float(np.median(ratios)), 2),
+        "rank correlation of alignment and length": round(rank_correlation(ranking.scores, ranking.sizes), 2),
         "zipfit peak MB": round(pairs[0][0].peak_megabytes),
         "zip-fit peak MB (largest process)": round(pairs[0][1].peak_megabytes),
     }
