@@ -12,8 +12,8 @@
 //! Sizes equal those of Python's `gzip.compress` (and of the references of seven other codecs) to the byte, and
 //! scores are the same bits on any number of threads. No embeddings, no model, no GPU.
 //!
-//! Limits worth knowing: gzip sees 32 KiB back, so the distance of longer texts drifts to 1; short texts score high
-//! whatever they say; a paraphrase shares no bytes and is not recognised.
+//! Limits worth knowing: gzip sees 32 KiB back, so the distance of longer texts drifts to 1; a text several times
+//! as long as the targets scores low whatever it says; a paraphrase shares no bytes and is not recognised.
 //!
 //! # Examples
 //! ```

@@ -59,13 +59,19 @@ pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// More threads than any machine has; a larger number is a slip, and starting them could bring the machine down.
+const MAX_THREADS: usize = 4096;
+
 /// The number of threads to use: `None` means [`available_threads`].
 ///
 /// # Errors
-/// [`Cause::Parameter`] for 0.
+/// [`Cause::Parameter`] for 0, and for more than 4096.
 pub fn resolve_threads(threads: Option<usize>) -> Result<usize> {
     match threads {
         Some(0) => Err(Error::parameter("threads must be at least 1, got 0")),
+        Some(threads) if threads > MAX_THREADS => {
+            Err(Error::parameter(format!("threads must be at most {MAX_THREADS}, got {threads}")))
+        }
         Some(threads) => Ok(threads),
         None => Ok(available_threads()),
     }
@@ -155,7 +161,7 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
     if let Some(former) = former
         && former.process != process
     {
-        // Its threads stayed in the parent; dropping it would wait for them for ever.
+        // Its threads stayed in the parent, perhaps with its locks held, which dropping it would wait for.
         std::mem::forget(former.pool);
     }
     Ok(pool)

@@ -6,7 +6,7 @@
 //! Reference: Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
 
 use crate::codec::Spec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metric::{Aggregate, Metric};
 use crate::pairs::Pairs;
 use crate::parallel::{self, Control};
@@ -102,10 +102,10 @@ impl Scorer {
     /// Every distance, row after row: entry `i * n + j` is that of source i and target j.
     ///
     /// # Errors
-    /// As [`Scorer::score`].
+    /// As [`Scorer::score`]; [`Cause::Parameter`](crate::error::Cause::Parameter) for a matrix larger than memory.
     pub fn distance_matrix(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
         let targets = self.target().len();
-        let mut matrix = vec![0.0; source.len() * targets];
+        let mut matrix = zeros(source.len(), targets)?;
         let scratch = || Ok((self.pairs.worker(), vec![0; targets]));
         parallel::fill_rows(&mut matrix, targets, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
             let (worker, joint) = scratch;
@@ -123,6 +123,19 @@ impl Scorer {
             *distance = self.metric.distance(source_size, target_size, joint);
         }
     }
+}
+
+/// A matrix of zeros, or an error that says its size: a failed allocation would otherwise end the process.
+fn zeros(rows: usize, columns: usize) -> Result<Vec<f64>> {
+    let mut matrix = Vec::new();
+    let entries = rows.checked_mul(columns).filter(|&entries| matrix.try_reserve_exact(entries).is_ok());
+    let Some(entries) = entries else {
+        let message =
+            format!("a matrix of {rows} x {columns} distances does not fit into memory; take fewer sources at a time");
+        return Err(Error::parameter(message));
+    };
+    matrix.resize(entries, 0.0);
+    Ok(matrix)
 }
 
 /// NCD of one pair, C(x followed by y) with x first.

@@ -61,10 +61,10 @@ pub fn top_fraction(order: &[usize], keep: Option<&[bool]>, fraction: f64) -> Re
 /// The rows with a score of at least `threshold`.
 ///
 /// # Errors
-/// [`Cause::Parameter`](crate::error::Cause::Parameter) for NaN.
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) for NaN and infinity.
 pub fn threshold(order: &[usize], keep: Option<&[bool]>, scores: &[f64], threshold: f64) -> Result<Vec<usize>> {
-    if threshold.is_nan() {
-        return Err(Error::parameter("threshold must be a number, got NaN"));
+    if !threshold.is_finite() {
+        return Err(Error::parameter(format!("threshold must be a finite number, got {threshold}")));
     }
     Ok(kept(order, keep).take_while(|&row| scores[row] >= threshold).collect())
 }

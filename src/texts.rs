@@ -149,18 +149,9 @@ impl Texts {
     /// # Errors
     /// [`Cause::BadRow`] for a null, naming its row; [`Cause::TextType`] for a column of another type.
     pub fn from_arrow(arrays: &[ArrayRef], side: Side) -> Result<Texts> {
-        let mut chunks = Vec::with_capacity(arrays.len());
-        let mut first_row = 0;
-        for array in arrays {
-            if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-                let row = first_row + nulls.iter().position(|valid| !valid).unwrap_or(0);
-                let error = Error::bad_row("null text; leave such rows out or fill them");
-                return Err(error.with_row(side, row as u64));
-            }
-            first_row += array.len();
-            chunks.push(Arc::new(Chunk::from_arrow(array, side)?));
-        }
-        Ok(Texts::from_chunks(chunks))
+        refuse_nulls(arrays, side)?;
+        let chunks = arrays.iter().map(|array| Chunk::from_arrow(array, side).map(Arc::new));
+        Ok(Texts::from_chunks(chunks.collect::<Result<_>>()?))
     }
 
     /// The texts of several sets, one set after another, without copying.
@@ -179,6 +170,23 @@ impl Texts {
         }
         Texts { chunks, starts }
     }
+}
+
+/// Refuse arrays, one after another, that hold a null.
+///
+/// # Errors
+/// [`Cause::BadRow`] naming the first row that is null.
+pub fn refuse_nulls(arrays: &[ArrayRef], side: Side) -> Result<()> {
+    let mut first_row = 0;
+    for array in arrays {
+        if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+            let row = first_row + nulls.iter().position(|valid| !valid).unwrap_or(0);
+            let error = Error::bad_row("null text; leave such rows out or fill them");
+            return Err(error.with_row(side, row as u64));
+        }
+        first_row += array.len();
+    }
+    Ok(())
 }
 
 impl<T: AsRef<[u8]>> FromIterator<T> for Texts {

@@ -288,7 +288,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
     """Return what went wrong in one sentence, and the exit status."""
     verdict = f"{type(error).__name__}: {error}; this is a bug in zipfit, please report it with the lines below", BUG
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        verdict = "interrupted; nothing was left behind", INTERRUPTED
+        verdict = "interrupted", INTERRUPTED
     elif isinstance(error, InternalError):
         verdict = str(error), BUG
     elif isinstance(error, ZipfitError):

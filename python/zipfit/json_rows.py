@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def _plain(cell: Any, row: int, column: str) -> Any:
         plain = None
     elif isinstance(cell, str):
         _refuse_surrogates(cell, row, column)
-    elif isinstance(cell, date):  # datetime too
+    elif isinstance(cell, (date, time)):  # datetime too
         plain = cell.isoformat()
     elif isinstance(cell, bytes):
         plain = _decoded(cell, row, column)

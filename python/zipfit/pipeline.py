@@ -1,7 +1,8 @@
 """Files in, files out: the only place where reading, scoring, choosing and writing meet.
 
-Memory: the targets, one batch of some 4 MiB, and 16 bytes a row (24 with tokens); no text outlives its batch. The
-chosen rows are copied from the sources at the end, which reads them a second time.
+Memory: the targets, one batch of some 4 MiB, and some 100 bytes a row (its place, score, size and order, some of them
+twice while arrays are joined); no text outlives its batch. The chosen rows are copied from the sources at the end,
+which reads them a second time.
 """
 
 from __future__ import annotations
@@ -204,11 +205,12 @@ def write_selection(
     started = datetime.now(UTC)
     directory = os.fspath(directory)
     paths = [os.fspath(source)] if isinstance(source, os.PathLike) else []
+    ranked = selection.provenance["sources"]
     _refuse_own_input(directory, paths)
     with _core.Output(directory, OUTPUT_NAMES, overwrite) as output:
         sources: list[_core.InputFile] = []
         if paths:
-            reader = _core.Reader.scan(paths, selection.provenance["sources"])
+            reader = _core.Reader.scan(paths, ranked)
             sources = reader.files()
             outputs = _copy_rows(output, reader, selection, keep_order)
         else:
@@ -221,7 +223,7 @@ def write_selection(
             library=None,
             sources=sources,
             targets=[],
-            counts={"selected": len(selection)},
+            counts={"read": ranked, "scored": ranked, "rejected": 0, "selected": len(selection)},
             outputs=outputs,
         )
         _finish(output, content, started, _core.available_threads())

@@ -287,7 +287,8 @@ class Selection:
         Parameters
         ----------
         source
-            What was ranked, or anything else with the same rows.
+            What was ranked, or anything else with the same rows in the same order (a query without an order may give
+            another one when it runs again: materialise it first).
 
         Returns
         -------

@@ -5,7 +5,7 @@
 
 use bzip2::{Action, Compress, Compression, Status};
 
-use super::{Compressor, Encoder, OUTPUT_BYTES, Step, advance, pieces, streamed_size, version_string};
+use super::{Compressor, Encoder, Joined, OUTPUT_BYTES, Step, advance, pieces, streamed_size, version_string};
 use crate::error::{Error, Result};
 use crate::parallel::Control;
 
@@ -14,19 +14,20 @@ const WORK_FACTOR: u32 = 0;
 
 pub(super) struct Bz2 {
     level: u32,
+    joined: Joined,
     output: Box<[u8]>,
 }
 
 impl Bz2 {
     pub(super) fn new(level: u32) -> Bz2 {
-        Bz2 { level, output: vec![0; OUTPUT_BYTES].into() }
+        Bz2 { level, joined: Joined::default(), output: vec![0; OUTPUT_BYTES].into() }
     }
 }
 
 impl Compressor for Bz2 {
     fn compressed_size(&mut self, parts: &[&[u8]], control: &Control) -> Result<u64> {
         let mut stream = Compress::new(Compression::new(self.level), WORK_FACTOR);
-        streamed_size(&mut stream, pieces(parts), &mut self.output, control)
+        streamed_size(&mut stream, pieces(self.joined.join(parts)), &mut self.output, control)
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Stock zlib and no other: zlib-ng, zlib-rs and miniz make other choices at the same level and give other sizes.
 //! The stream is reset, not remade, for each text: making one allocates and clears 268 KB, a reset clears 64 KB.
-//! Where zlib's input is cut does not show in its output at levels 1-9: matching waits for 262 bytes of lookahead
-//! until the end of the input is announced.
+//!
+//! The text goes in as one, cut every 256 KiB and nowhere else, because a cut can show in zlib's output: it refills its
+//! window when 261 bytes are left to look at, and if that happens just at window position 65,274 (as it can at the seam
+//! of two parts, but not at a multiple of 32 KiB, where it comes to 65,275 as it does without cuts), the farthest
+//! candidate for a match moves to position 0, which means none (`seam_at_the_window_edge` below).
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-use super::{Compressor, Encoder, OUTPUT_BYTES, Step, advance, pieces, streamed_size, version_string};
+use super::{Compressor, Encoder, Joined, OUTPUT_BYTES, Step, advance, pieces, streamed_size, version_string};
 use crate::error::{Error, Result};
 use crate::parallel::Control;
 
@@ -20,20 +23,21 @@ pub(super) const ZLIB_FRAME_BYTES: u64 = 6;
 pub(super) struct Deflate {
     stream: Compress,
     frame_bytes: u64,
+    joined: Joined,
     output: Box<[u8]>,
 }
 
 impl Deflate {
     pub(super) fn new(level: u32, frame_bytes: u64) -> Deflate {
         let stream = Compress::new(Compression::new(level), false);
-        Deflate { stream, frame_bytes, output: vec![0; OUTPUT_BYTES].into() }
+        Deflate { stream, frame_bytes, joined: Joined::default(), output: vec![0; OUTPUT_BYTES].into() }
     }
 }
 
 impl Compressor for Deflate {
     fn compressed_size(&mut self, parts: &[&[u8]], control: &Control) -> Result<u64> {
         self.stream.reset();
-        let raw = streamed_size(&mut self.stream, pieces(parts), &mut self.output, control)?;
+        let raw = streamed_size(&mut self.stream, pieces(self.joined.join(parts)), &mut self.output, control)?;
         Ok(raw + self.frame_bytes)
     }
 }

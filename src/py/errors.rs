@@ -4,7 +4,7 @@ use std::io;
 
 use pyo3::PyErr;
 use pyo3::exceptions::{
-    PyBrokenPipeError, PyFileExistsError, PyFileNotFoundError, PyIsADirectoryError, PyKeyboardInterrupt,
+    PyBrokenPipeError, PyFileExistsError, PyFileNotFoundError, PyIsADirectoryError, PyKeyboardInterrupt, PyMemoryError,
     PyNotADirectoryError, PyOSError, PyPermissionError,
 };
 use pyo3::prelude::*;
@@ -60,6 +60,7 @@ fn os_error(io: &io::Error, error: &Error) -> PyErr {
         io::ErrorKind::IsADirectory => PyIsADirectoryError::new_err(text),
         io::ErrorKind::NotADirectory => PyNotADirectoryError::new_err(text),
         io::ErrorKind::AlreadyExists => PyFileExistsError::new_err(text),
+        io::ErrorKind::OutOfMemory => PyMemoryError::new_err(text),
         io::ErrorKind::BrokenPipe => PyBrokenPipeError::new_err(text),
         _ => PyOSError::new_err(text),
     }

@@ -64,7 +64,7 @@ impl PyReader {
     }
 
     #[pyo3(signature = (threads = None))]
-    fn next_batch(&self, py: Python<'_>, threads: Option<i64>) -> PyResult<Option<PyBatch>> {
+    fn next_batch(&self, py: Python<'_>, threads: Option<i128>) -> PyResult<Option<PyBatch>> {
         let threads = threads_of(py, threads)?;
         let reader = Arc::clone(&self.0);
         interrupt::run(py, None, move |control| {
@@ -75,7 +75,7 @@ impl PyReader {
     }
 
     #[pyo3(signature = (threads = None))]
-    fn rest(&self, py: Python<'_>, threads: Option<i64>) -> PyResult<PyTexts> {
+    fn rest(&self, py: Python<'_>, threads: Option<i128>) -> PyResult<PyTexts> {
         let threads = threads_of(py, threads)?;
         let reader = Arc::clone(&self.0);
         interrupt::run(py, None, move |control| lock(&reader).rest(threads, control)).map(PyTexts)
@@ -180,7 +180,12 @@ impl PyOutput {
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, None, |output, _| output.commit())
+        // Not interruptible: a Ctrl-C halfway would be told as if nothing had been written.
+        let result = py.detach(|| match lock(&self.0).as_mut() {
+            Some(output) => output.commit(),
+            None => Err(Error::parameter("the output is closed")),
+        });
+        result.map_err(|error| to_python(py, error))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

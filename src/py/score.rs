@@ -26,7 +26,7 @@ impl PyScorer {
         metric: &str,
         compressor: Option<&str>,
         aggregate: &str,
-        threads: Option<i64>,
+        threads: Option<i128>,
     ) -> PyResult<PyScorer> {
         let threads = threads_of(py, threads)?;
         let fail = |error| to_python(py, error);
@@ -68,7 +68,7 @@ impl PyScorer {
         &self,
         py: Python<'py>,
         source: &Bound<'py, PyTexts>,
-        threads: Option<i64>,
+        threads: Option<i128>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let threads = threads_of(py, threads)?;
@@ -113,7 +113,7 @@ pub(super) fn compressed_sizes<'py>(
     py: Python<'py>,
     source: &Bound<'py, PyTexts>,
     compressor: &str,
-    threads: Option<i64>,
+    threads: Option<i128>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let spec = parse_spec(py, Some(compressor))?;
@@ -133,7 +133,7 @@ pub(super) fn ncd_matrix<'py>(
     source: &Bound<'py, PyTexts>,
     target: &Bound<'py, PyTexts>,
     compressor: &str,
-    threads: Option<i64>,
+    threads: Option<i128>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let spec = parse_spec(py, Some(compressor))?;

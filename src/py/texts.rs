@@ -15,7 +15,7 @@ use super::interrupt;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
 use crate::read::{BATCH_BYTES, Fields, Reader};
-use crate::texts::{Texts, TextsBuilder};
+use crate::texts::{Texts, TextsBuilder, refuse_nulls};
 
 /// Many byte strings, immutable.
 #[pyclass(name = "Texts", module = "zipfit._core", frozen)]
@@ -50,7 +50,9 @@ impl PyTexts {
         let chunks = data.extract::<AnyArray>()?.into_chunked_array()?;
         let (arrays, field) = chunks.into_inner();
         let texts = match field.data_type() {
-            DataType::Struct(_) => table_column(&arrays, field.data_type(), column, side),
+            DataType::Struct(_) => {
+                refuse_nulls(&arrays, side).and_then(|()| table_column(&arrays, field.data_type(), column, side))
+            }
             _ if column.is_some() => {
                 let message = format!("text names a column, but {side} is a single array; leave text out");
                 Err(Error::parameter(message))
@@ -68,7 +70,7 @@ impl PyTexts {
         paths: Vec<PathBuf>,
         text: String,
         side: &str,
-        threads: Option<i64>,
+        threads: Option<i128>,
     ) -> PyResult<PyTexts> {
         let side = parse_side(py, side)?;
         let threads = threads_of(py, threads)?;
@@ -110,10 +112,15 @@ pub(super) fn parse_side(py: Python<'_>, side: &str) -> PyResult<Side> {
     }
 }
 
-/// The number of threads; Python's may be negative.
-pub(super) fn threads_of(py: Python<'_>, threads: Option<i64>) -> PyResult<usize> {
-    let count = threads.map(|threads| usize::try_from(threads).map_err(|_| threads)).transpose();
-    let count = count.map_err(|threads| Error::parameter(format!("threads must be at least 1, got {threads}")));
+/// The number of threads; Python's may be negative, or larger than any integer here.
+pub(super) fn threads_of(py: Python<'_>, threads: Option<i128>) -> PyResult<usize> {
+    let count = match threads.map(usize::try_from) {
+        Some(Err(_)) => {
+            Err(Error::parameter(format!("threads must be at least 1, got {}", threads.unwrap_or_default())))
+        }
+        Some(Ok(count)) => Ok(Some(count)),
+        None => Ok(None),
+    };
     count.and_then(resolve_threads).map_err(|error| to_python(py, error))
 }
 

@@ -216,7 +216,7 @@ impl Reader {
             if former != Some(rows[index])
                 && let Some((_, copier)) = &mut open
             {
-                copier.read(place.byte, place.length as usize, &mut line)?;
+                copier.read(place.byte, place.length as usize, &mut line, control)?;
             }
             former = Some(rows[index]);
             each(index, &line)?;

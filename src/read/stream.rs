@@ -12,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Cause, Error, Result, Side, quote};
+use crate::parallel::Control;
 use crate::texts::hex;
 
 /// Bytes asked of the file and of the decoder at once. Larger no longer helps a local disk; NFS likes 256 KiB up.
@@ -170,15 +171,26 @@ impl LineCopier {
     }
 
     /// Read `length` bytes at `offset` of the decompressed file into `line`, replacing what is there.
-    pub(super) fn read(&mut self, offset: u64, length: usize, line: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn read(&mut self, offset: u64, length: usize, line: &mut Vec<u8>, control: &Control) -> Result<()> {
         line.resize(length, 0);
+        if let CopySource::Compressed { stream, position } = &mut self.source {
+            // In pieces, because between two rows there may be gigabytes.
+            while *position < offset {
+                control.check()?;
+                let skip = (offset - *position).min(BUFFER_BYTES as u64);
+                let skipped = io::copy(&mut (&mut stream.reader).take(skip), &mut io::sink());
+                let skipped = skipped.map_err(|error| Error::io(error, &self.path))?;
+                if skipped == 0 {
+                    return Err(Error::io(io::ErrorKind::UnexpectedEof.into(), &self.path));
+                }
+                *position += skipped;
+            }
+        }
         let result = match &mut self.source {
             CopySource::Plain(file) => file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(line)),
             CopySource::Compressed { stream, position } => {
-                let skip = offset - *position;
-                *position = offset + length as u64;
-                io::copy(&mut (&mut stream.reader).take(skip), &mut io::sink())
-                    .and_then(|_| stream.reader.read_exact(line))
+                *position += length as u64;
+                stream.reader.read_exact(line)
             }
         };
         result.map_err(|error| Error::io(error, &self.path))

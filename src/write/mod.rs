@@ -1,6 +1,6 @@
 //! Results to disk: all files of a run appear together or not at all.
 //!
-//! Each file is written beside its final name as `.NAME.partial`, flushed to the disk, and renamed on
+//! Each file is written beside its final name as `.NAME.TAG.partial`, flushed to the disk, and renamed on
 //! [`Output::commit`]; the last one (the manifest) is renamed last, so that a directory without it is unfinished.
 //! What is not committed is removed again, with every directory that was made for it.
 
@@ -9,6 +9,7 @@ mod rows;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -25,8 +26,16 @@ pub struct Output {
     made: Vec<PathBuf>,
     /// Final names of the files begun, in order.
     begun: Vec<String>,
+    /// Final names that a commit that failed had made already.
+    renamed: Vec<String>,
+    overwrite: bool,
     committed: bool,
+    /// Tells the partial files of two runs into one directory apart.
+    tag: String,
 }
+
+/// Outputs made by this process.
+static OUTPUTS: AtomicU64 = AtomicU64::new(0);
 
 /// A file that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +60,22 @@ impl Output {
         if directory.exists() && !directory.is_dir() {
             return Err(Error::io(io::Error::from(io::ErrorKind::NotADirectory), directory));
         }
-        if let Some(name) = names.iter().find(|name| !overwrite && directory.join(name).exists()) {
-            let message = format!("{name} is there already; choose another directory or overwrite");
-            return Err(Error::new(Cause::OutputExists(message)).with_path(directory));
-        }
         let mut missing: Vec<PathBuf> =
             directory.ancestors().take_while(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect();
         missing.retain(|path| !path.exists());
         missing.reverse();
-        let mut output =
-            Output { directory: directory.to_owned(), made: Vec::new(), begun: Vec::new(), committed: false };
+        let mut output = Output {
+            directory: directory.to_owned(),
+            made: Vec::new(),
+            begun: Vec::new(),
+            renamed: Vec::new(),
+            overwrite,
+            committed: false,
+            tag: format!("{}-{}", std::process::id(), OUTPUTS.fetch_add(1, Ordering::Relaxed)),
+        };
+        for name in names {
+            output.refuse_existing(name)?;
+        }
         for path in missing {
             fs::create_dir(&path).map_err(|error| Error::io(error, &path))?;
             output.made.push(path);
@@ -112,26 +127,43 @@ impl Output {
     /// Rename all files to their final names, in the order of writing.
     ///
     /// # Errors
-    /// [`Cause::Io`].
+    /// [`Cause::OutputExists`] when a file appeared in the meantime, unless overwriting; [`Cause::Io`].
     pub fn commit(&mut self) -> Result<()> {
         let at = |path: PathBuf| move |error| Error::io(error, &path);
+        for name in &self.begun {
+            let target = self.directory.join(name);
+            if target.is_dir() {
+                return Err(Error::io(io::ErrorKind::IsADirectory.into(), &target));
+            }
+            self.refuse_existing(name)?;
+        }
         // While files are replaced, a former manifest would vouch for a mixture.
-        if let Some(last) = self.begun.last().map(|name| self.directory.join(name))
-            && last.exists()
-        {
+        if let Some(last) = self.begun.last().map(|name| self.directory.join(name)).filter(|last| last.exists()) {
             fs::remove_file(&last).map_err(at(last))?;
         }
         for name in &self.begun {
             let target = self.directory.join(name);
+            let is_new = !target.exists();
             fs::rename(self.partial(name), &target).map_err(at(target))?;
+            if is_new {
+                self.renamed.push(name.clone());
+            }
         }
         sync_directory(&self.directory).map_err(at(self.directory.clone()))?;
         self.committed = true;
         Ok(())
     }
 
+    fn refuse_existing(&self, name: &str) -> Result<()> {
+        if self.overwrite || !self.directory.join(name).exists() {
+            return Ok(());
+        }
+        let message = format!("{name} is there already; choose another directory or overwrite");
+        Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
+    }
+
     fn partial(&self, name: &str) -> PathBuf {
-        self.directory.join(format!(".{name}.partial"))
+        self.directory.join(format!(".{name}.{}.partial", self.tag))
     }
 }
 
@@ -143,6 +175,9 @@ impl Drop for Output {
         }
         for name in &self.begun {
             let _ = fs::remove_file(self.partial(name));
+        }
+        for name in &self.renamed {
+            let _ = fs::remove_file(self.directory.join(name));
         }
         for path in self.made.iter().rev() {
             let _ = fs::remove_dir(path);
@@ -190,7 +225,7 @@ mod tests {
         assert_eq!(written.bytes, 3);
         assert!(written.sha256.starts_with("ba7816bf"));
         output.write("y", b"").unwrap();
-        assert_eq!(names(&directory), [".x.partial", ".y.partial"]);
+        assert!(names(&directory).iter().all(|name| name.ends_with(".partial")));
         output.commit().unwrap();
         drop(output);
         assert_eq!(names(&directory), ["x", "y"]);
@@ -215,6 +250,34 @@ mod tests {
         output.write("x", b"new").unwrap();
         output.commit().unwrap();
         assert_eq!(fs::read(top.path().join("x")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn two_runs_into_one_directory_do_not_mix() {
+        let top = tempfile::tempdir().unwrap();
+        let mut first = Output::create(top.path(), &["x"], false).unwrap();
+        let mut second = Output::create(top.path(), &["x"], false).unwrap();
+        first.write("x", b"first").unwrap();
+        second.write("x", b"second").unwrap();
+        first.commit().unwrap();
+        assert!(matches!(second.commit().unwrap_err().cause(), Cause::OutputExists(_)));
+        drop(second);
+        assert_eq!(names(top.path()), ["x"]);
+        assert_eq!(fs::read(top.path().join("x")).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_commit_that_cannot_finish_leaves_the_earlier_run() {
+        let top = tempfile::tempdir().unwrap();
+        fs::write(top.path().join("m"), "old").unwrap();
+        fs::create_dir(top.path().join("x")).unwrap();
+        let mut output = Output::create(top.path(), &["x", "m"], true).unwrap();
+        output.write("x", b"new").unwrap();
+        output.write("m", b"new").unwrap();
+        assert!(output.commit().is_err());
+        drop(output);
+        assert_eq!(names(top.path()), ["m", "x"]);
+        assert_eq!(fs::read(top.path().join("m")).unwrap(), b"old");
     }
 
     #[test]

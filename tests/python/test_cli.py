@@ -125,7 +125,7 @@ def test_a_bug_of_ours_has_status_1_and_asks_for_a_report_with_its_traceback(
         (OSError(28, "No space left on device", "a"), "a: no space left on device; nothing was left behind", 3),
         (OSError(5, "Input/output error"), "input/output error; nothing was left behind", 3),
         (MemoryError(), "out of memory; nothing was left behind", 3),
-        (KeyboardInterrupt(), "interrupted; nothing was left behind", 130),
+        (KeyboardInterrupt(), "interrupted", 130),
         (errors.InternalError("a worker panicked"), "a worker panicked", 1),
     ],
 )

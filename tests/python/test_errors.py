@@ -75,6 +75,8 @@ LEVELS = "gzip-1..9, zlib-1..9, deflate-1..9, zstd-1..22, lz4, brotli-0..11, xz-
         ({"compressor": "lz4-1"}, 'compressor "lz4-1": lz4 has no levels here; write lz4'),
         ({"threads": 0}, "threads must be at least 1, got 0"),
         ({"threads": -2}, "threads must be at least 1, got -2"),
+        ({"threads": 5000}, "threads must be at most 4096, got 5000"),
+        ({"threads": 2**60}, f"threads must be at most 4096, got {2**60}"),
     ],
 )
 def test_a_wrong_parameter_is_told_with_what_to_write(options: dict[str, Any], message: str) -> None:
@@ -155,3 +157,18 @@ def test_a_panic_of_the_core_is_an_internal_error() -> None:
     assert caught.value.code == "ZF-BUG"
     # The core goes on working.
     assert zipfit.rank(["a"], ["a"], threads=2).scores.shape == (1,)
+
+
+def test_a_matrix_that_cannot_fit_into_memory_is_an_error_and_not_the_end_of_the_process() -> None:
+    # Was: abort with status 134, because a failed allocation is no exception.
+    texts = ["a"] * 2_000_000
+    with pytest.raises(errors.ParameterError) as caught:
+        zipfit.ncd_matrix(texts, texts, compressor="lz4")
+    expected = "a matrix of 2000000 x 2000000 distances does not fit into memory; take fewer sources at a time"
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("threshold", [float("inf"), float("-inf"), float("nan")])
+def test_a_threshold_that_is_no_finite_number_is_refused(threshold: float) -> None:
+    with pytest.raises(errors.ParameterError, match="threshold must be a finite number, got"):
+        zipfit.Ranking([0.5]).threshold(threshold)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 from typing import Any
 
 import brotlicffi
@@ -144,3 +146,16 @@ def test_ncd_of_equal_texts_is_small_below_the_window_and_large_beyond() -> None
     code = library_source("_pydecimal")
     assert zipfit.ncd(code[:8000], code[:8000]) < 0.05
     assert zipfit.ncd(code[:50_000], code[:50_000]) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_seam_of_a_pair_does_not_show_at_the_edge_of_the_window(seed: int) -> None:
+    # Was off by some bytes where x ended just as zlib refilled its window.
+    noise = random.Random(seed)
+    x = bytearray(noise.randbytes(65_535))
+    x[65_274:65_474] = x[32_768:32_968]
+    p = noise.randbytes(400)
+    size, sizes = len(gzip.compress(bytes(x) + p, 9)), [len(gzip.compress(text, 9)) for text in (bytes(x), p)]
+    expected = (size - min(sizes)) / max(sizes)
+    assert zipfit.ncd(bytes(x), p) == expected
+    assert zipfit.rank([bytes(x)], [p]).scores[0] == 1.0 - expected / 1

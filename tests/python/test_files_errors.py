@@ -219,7 +219,7 @@ CHOOSERS = "--top-k, --top-fraction, --threshold, --budget-bytes, --budget-token
         (["--top-k", "-3"], "top_k must be at least 1, got -3"),
         (["--top-fraction", "0"], "top_fraction must be above 0 and at most 1, got 0"),
         (["--top-fraction", "1.5"], "top_fraction must be above 0 and at most 1, got 1.5"),
-        (["--threshold", "nan"], "threshold must be a number, got NaN"),
+        (["--threshold", "nan"], "threshold must be a finite number, got NaN"),
         (["--budget-bytes", "0"], "budget_bytes must be at least 1, got 0"),
         (
             ["--budget-tokens", "5"],
@@ -361,7 +361,7 @@ def test_ctrl_c_ends_a_long_run_within_half_a_second_and_leaves_nothing(folder: 
             _, stderr = process.communicate(timeout=60)
             seconds.append(time.monotonic() - start)
         assert process.returncode == 130
-        assert stderr == "zipfit: interrupted; nothing was left behind\n"
+        assert stderr == "zipfit: interrupted\n"
         assert not (folder / "out").exists()
         if seconds[-1] < 0.5:
             break

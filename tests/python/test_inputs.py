@@ -450,3 +450,11 @@ class TestRefusals:
 
         with pytest.raises(LookupError, match="no more"):
             zipfit.rank(rows(), ["x"])
+
+
+def test_a_null_row_of_a_struct_is_named_although_its_column_holds_a_text() -> None:
+    # Was scored as the text that lies behind the null.
+    rows = pa.StructArray.from_arrays([pa.array(["a", "b"])], ["text"], mask=pa.array([False, True]))
+    with pytest.raises(BadRowError) as caught:
+        zipfit.rank(rows, ["a"])
+    assert str(caught.value) == "source row 1: null text; leave such rows out or fill them"

@@ -230,7 +230,7 @@ class TestChoosers:
         assert str(caught.value) == f"threshold must be a number, got {value!r}"
 
     def test_a_threshold_of_nan_is_refused(self) -> None:
-        with pytest.raises(ParameterError, match=r"^threshold must be a number, got NaN$"):
+        with pytest.raises(ParameterError, match=r"^threshold must be a finite number, got NaN$"):
             self.ranking.threshold(math.nan)
 
     def test_a_threshold_is_met_by_an_equal_score(self) -> None:

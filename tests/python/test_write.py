@@ -152,7 +152,8 @@ def test_the_manifest_says_how_the_rows_were_chosen_and_what_was_written(
     assert manifest["zipfit"] == zipfit.__version__
     assert manifest["parameters"] == {**picked.provenance, "keep_order": False}
     assert manifest["parameters"]["top_k"] == 3
-    assert manifest["counts"] == {"selected": 3}
+    rows = len(SOURCE_TEXTS)
+    assert manifest["counts"] == {"read": rows, "scored": rows, "rejected": 0, "selected": 3}
     for entry, name in zip(manifest["outputs"], ["selected.jsonl", "selection.jsonl"], strict=True):
         written = (tmp_path / "a" / name).read_bytes()
         assert entry == {"name": name, "bytes": len(written), "sha256": hashlib.sha256(written).hexdigest()}
