@@ -195,7 +195,9 @@ impl FromStr for Spec {
                 // "+9" and "09" parse as 9, but one level must have one name.
                 Ok(level) if (low..=high).contains(&level) && level.to_string() == digits => Ok(Spec { codec, level }),
                 Ok(0) if codec == Codec::Zstd => refuse(": level 0 means the default level; write zstd-3".to_owned()),
-                Ok(0) => refuse(format!(": level 0 stores without compressing; use {low}-{high}")),
+                Ok(0) if codec.library().0 == "zlib" => {
+                    refuse(format!(": level 0 stores without compressing; use {low}-{high}"))
+                }
                 _ => refuse(format!(": {name} has levels {low} to {high}")),
             },
         }
@@ -391,6 +393,7 @@ mod tests {
         assert_eq!(message("gzip-0"), "compressor \"gzip-0\": level 0 stores without compressing; use 1-9");
         assert_eq!(message("zstd-0"), "compressor \"zstd-0\": level 0 means the default level; write zstd-3");
         assert_eq!(message("gzip-10"), "compressor \"gzip-10\": gzip has levels 1 to 9");
+        assert_eq!(message("bz2-0"), "compressor \"bz2-0\": bz2 has levels 1 to 9");
         assert_eq!(message("gzip-09"), "compressor \"gzip-09\": gzip has levels 1 to 9");
         assert_eq!(message("lz4-1"), "compressor \"lz4-1\": lz4 has no levels here; write lz4");
         assert_eq!(message("xz"), "compressor \"xz\": the level is missing; write xz-9, or another of 0-9");
