@@ -149,6 +149,16 @@ impl Spec {
         self.level
     }
 
+    /// The bytes that the container adds to level 9 of DEFLATE; `None` for another level or codec.
+    pub(crate) fn level_9_frame_bytes(self) -> Option<u64> {
+        match (self.codec, self.level) {
+            (Codec::Gzip, 9) => Some(deflate::GZIP_FRAME_BYTES),
+            (Codec::Zlib, 9) => Some(deflate::ZLIB_FRAME_BYTES),
+            (Codec::Deflate, 9) => Some(0),
+            _ => None,
+        }
+    }
+
     /// A compressor for one worker.
     #[must_use]
     pub fn compressor(self) -> Box<dyn Compressor> {

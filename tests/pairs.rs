@@ -1,0 +1,364 @@
+//! Sizes of pairs: whatever way the engine takes, they are those of one compression a pair, by zlib itself.
+//!
+//! The oracle is the naive engine, `Pairs::prepare_naive`; real gzip files vouch for the oracle. The texts are made to
+//! catch out a compressor that only nearly does what zlib does: see [`text`] and [`related`].
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod common;
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use zipfit::pairs::{Pairs, Worker};
+use zipfit::{Control, Spec, Texts};
+
+/// The specs of the fast engine.
+const LEVEL_9: [&str; 3] = ["gzip-9", "zlib-9", "deflate-9"];
+
+/// C(x), then C(x p) of every target.
+fn row(worker: &mut Worker<'_>, x: &[u8], targets: usize) -> Vec<u64> {
+    let mut sizes = vec![0; targets + 1];
+    let (own, joint) = sizes.split_first_mut().unwrap();
+    *own = worker.row(x, joint, &Control::default()).unwrap();
+    sizes
+}
+
+/// Compare the two engines on every source; the number of pairs that the naive one had to compute.
+fn assert_equals_naive(source: &[Vec<u8>], target: &[Vec<u8>], spec: &str) -> u64 {
+    let (spec, control): (Spec, _) = (spec.parse().unwrap(), Control::default());
+    let texts = Texts::from_iter(target);
+    let fast = Pairs::prepare(texts.clone(), spec, 1, &control).unwrap();
+    let naive = Pairs::prepare_naive(texts, spec, 1, &control).unwrap();
+    assert_eq!(fast.target_sizes(), naive.target_sizes());
+    let (mut fast, mut naive) = (fast.worker(), naive.worker());
+    for x in source {
+        let (got, expected) = (row(&mut fast, x, target.len()), row(&mut naive, x, target.len()));
+        if let Some(j) = (0..expected.len()).find(|&j| got[j] != expected[j]) {
+            let p = if j == 0 { "no target".to_owned() } else { format!("a target of {} bytes", target[j - 1].len()) };
+            panic!("{spec}: {} for {}, x of {} bytes and {p}: {x:?}", got[j], expected[j], x.len());
+        }
+    }
+    fast.naive_pairs()
+}
+
+/// Random numbers of 32 bits: the high half of a linear congruential generator with Knuth's constants (MMIX).
+fn random(seed: u64) -> impl FnMut() -> u32 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 32) as u32
+    }
+}
+
+/// `length` bytes of `letters` equally frequent letters. With 256 zlib finds next to nothing: a token a byte.
+fn noise(letters: u32, length: usize, seed: u64) -> Vec<u8> {
+    let mut random = random(seed);
+    (0..length).map(|_| (random() % letters) as u8).collect()
+}
+
+/// `length` bytes whose letters are each half as frequent as the one before: Huffman codes of every length.
+fn skewed(length: usize, seed: u64) -> Vec<u8> {
+    let mut random = random(seed);
+    (0..length).map(|_| random().trailing_zeros() as u8).collect()
+}
+
+/// Letters in Fibonacci frequencies 1, 1, 2, 3, 5, ..., mixed: the deepest Huffman trees that so few letters can have.
+fn fibonacci(letters: u8, seed: u64) -> Vec<u8> {
+    let (mut text, mut count, mut next) = (Vec::new(), 1, 1);
+    for letter in 0..letters {
+        text.extend(std::iter::repeat_n(letter, count));
+        (count, next) = (next, count + next);
+    }
+    let mut random = random(seed);
+    for i in (1..text.len()).rev() {
+        text.swap(i, random() as usize % (i + 1));
+    }
+    text
+}
+
+/// Noise with copies in it at distances that have one DEFLATE code each (RFC 1951, 3.2.5), in Fibonacci frequencies.
+/// 16 codes make a tree as deep as it may be, 15 bits, in 15,481 bytes; 17 make one that must be cut back.
+fn fibonacci_distances(codes: usize) -> Vec<u8> {
+    let mut random = random(1);
+    let (mut text, mut count, mut next) = (Vec::new(), 1, 1);
+    for code in 0..codes {
+        // The shortest distance of code + 4, counted from 5 so that no copy overlaps itself.
+        let distance = ((2 + code % 2) << (code / 2 + 1)) + 1;
+        text.extend((0..distance).map(|_| random() as u8));
+        for _ in 0..count {
+            let from = text.len() - distance;
+            text.extend_from_within(from..from + 4);
+            // Any byte but the next ends the match; counting up, no two copies of a place go on alike.
+            text.push(text[from + 4].wrapping_add(1));
+        }
+        (count, next) = (next, count + next);
+    }
+    text
+}
+
+/// A text of some hundred bytes of one of the kinds that compressors get wrong.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let run_lengths = prop::sample::select(vec![1, 2, 3, 4, 5, 10, 64, 257, 258, 259, 260, 261, 516, 517, 1000]);
+    let words = prop::sample::select(vec!["def ", "return ", "lemma ", "x + y\n", "    ", "\u{e9}t\u{e9} ", "e", "."]);
+    prop_oneof![
+        3 => (prop::sample::select(vec![1, 2, 4, 16, 256]), 0..700usize, any::<u64>())
+            .prop_map(|(letters, length, seed)| noise(letters, length, seed)),
+        1 => (0..700usize, any::<u64>()).prop_map(|(length, seed)| skewed(length, seed)),
+        1 => (1..13u8, any::<u64>()).prop_map(|(letters, seed)| fibonacci(letters, seed)),
+        2 => prop::collection::vec((prop::sample::select(b"abc\0".to_vec()), run_lengths), 0..6)
+            .prop_map(|runs| runs.into_iter().flat_map(|(byte, length)| vec![byte; length]).collect()),
+        2 => (prop::collection::vec(any::<u8>(), 1..40), 0..30usize, 0..40usize)
+            .prop_map(|(period, times, cut)| [period.repeat(times), period[..cut.min(period.len())].to_vec()].concat()),
+        3 => prop::collection::vec(words, 0..120).prop_map(|words| words.concat().into_bytes()),
+        2 => prop::collection::vec(prop::sample::select(b"ab\xff".to_vec()), 0..6),
+    ]
+}
+
+/// A way to make a source out of a text of its own, `x`, and a target p: what matters is where p begins.
+fn related(x: &[u8], p: &[u8], way: usize, cut: usize) -> Vec<u8> {
+    let cut = if p.is_empty() { 0 } else { cut % (p.len() + 1) };
+    match way {
+        // x ends as p begins: a match over the seam, short or long.
+        0 => [x, &p[..cut]].concat(),
+        1 => [x, &p[..p.len().min(cut % 5)]].concat(),
+        2 => p.to_vec(),
+        3 => p.repeat(3),
+        // x ends with the whole of p once and a part of it.
+        4 => [x, p, &p[..cut]].concat(),
+        5 => [&p[cut..], x].concat(),
+        6 => [&p[cut..], x, &p[..cut]].concat(),
+        // x ends in the first letter of p, many times.
+        7 => [x, &p[..p.len().min(1)].repeat(cut)].concat(),
+        _ => x.to_vec(),
+    }
+}
+
+/// Targets, and sources of which most have to do with one of them.
+fn source_and_target() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+    let target = prop::collection::vec(text(), 1..20);
+    let source = prop::collection::vec((text(), any::<prop::sample::Index>(), 0..10usize, any::<u16>()), 1..5);
+    (source, target).prop_map(|(source, target)| {
+        let relate = |(x, target_index, way, cut): (Vec<u8>, prop::sample::Index, usize, u16)| {
+            related(&x, target_index.get::<Vec<u8>>(&target), way, usize::from(cut))
+        };
+        (source.into_iter().map(relate).collect(), target)
+    })
+}
+
+proptest! {
+    #![proptest_config(common::cases())]
+
+    #[test]
+    fn every_size_is_that_of_the_naive_engine((source, target) in source_and_target()) {
+        assert_equals_naive(&source, &target, "gzip-9");
+    }
+
+    #[test]
+    fn the_frame_of_the_container_is_all_that_differs_between_the_specs((source, target) in source_and_target()) {
+        let sizes = LEVEL_9.map(|spec| {
+            let (spec, target) = (spec.parse().unwrap(), Texts::from_iter(&target));
+            let pairs = Pairs::prepare(target, spec, 2, &Control::default()).unwrap();
+            let mut worker = pairs.worker();
+            let joint = source.iter().flat_map(|x| row(&mut worker, x, pairs.target().len()));
+            joint.chain(pairs.target_sizes().iter().copied()).collect::<Vec<u64>>()
+        });
+        let framed = |bytes: u64| sizes[2].iter().map(|size| size + bytes).collect::<Vec<u64>>();
+        prop_assert_eq!(&sizes[0], &framed(18));
+        prop_assert_eq!(&sizes[1], &framed(6));
+    }
+
+    #[test]
+    fn a_worker_remembers_nothing_of_the_rows_before((source, target) in source_and_target()) {
+        let pairs = Pairs::prepare(Texts::from_iter(&target), Spec::DEFAULT, 1, &Control::default()).unwrap();
+        let alone: Vec<Vec<u64>> = source.iter().map(|x| row(&mut pairs.worker(), x, target.len())).collect();
+        let mut worker = pairs.worker();
+        for _ in 0..2 {
+            for i in (0..source.len()).rev() {
+                prop_assert_eq!(&row(&mut worker, &source[i], target.len()), &alone[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_has_the_same_sizes_whatever_stands_beside_it((source, target) in source_and_target()) {
+        let control = Control::default();
+        let pairs = Pairs::prepare(Texts::from_iter(&target), Spec::DEFAULT, 1, &control).unwrap();
+        let mut worker = pairs.worker();
+        let together: Vec<Vec<u64>> = source.iter().map(|x| row(&mut worker, x, target.len())).collect();
+        for (j, p) in target.iter().enumerate() {
+            let pairs = Pairs::prepare(Texts::from_iter([p]), Spec::DEFAULT, 1, &control).unwrap();
+            let mut worker = pairs.worker();
+            for (x, sizes) in source.iter().zip(&together) {
+                prop_assert_eq!(row(&mut worker, x, 1), [sizes[0], sizes[j + 1]]);
+            }
+        }
+    }
+}
+
+/// Lengths where zlib changes its ways: the longest match (258) and what it must see ahead (262); where a match of
+/// three bytes gets too far (4,096); a full DEFLATE block in tokens (16,383), which is one in bytes for noise; the
+/// farthest distance (32,506) and the window (32,768). 12,000 and 16,000 are marks of the engine's own.
+const EDGES: [usize; 11] = [3, 5, 258, 262, 4096, 12_000, 16_000, 16_383, 32_506, 32_768, 33_026];
+
+proptest! {
+    // A case is up to 1.4 MB of joined text, and zlib is slow on some of it.
+    #![proptest_config(ProptestConfig { cases: common::cases().cases.div_ceil(10), ..common::cases() })]
+
+    #[test]
+    fn lengths_do_not_matter(
+        edge in prop::sample::select(EDGES.to_vec()),
+        around in 0..5usize,
+        letters in prop::sample::select(vec![1, 2, 4, 26, 256]),
+        seed: u64,
+    ) {
+        let whole = noise(letters, edge + around - 2, seed);
+        // The length in the source, in the target or in both together, with the seam anywhere.
+        let cuts = [0, 1, 3, 258, 1000].map(|cut| cut.min(whole.len()));
+        let mut source = cuts.map(|cut| whole[..whole.len() - cut].to_vec()).to_vec();
+        let mut target = cuts.map(|cut| whole[whole.len() - cut..].to_vec()).to_vec();
+        source.push(noise(letters, 300, !seed));
+        target.extend([whole, noise(letters, 300, !seed)]);
+        assert_equals_naive(&source, &target, "deflate-9");
+    }
+}
+
+#[test]
+fn texts_of_up_to_five_bytes_on_both_sides() {
+    let tiny: Vec<Vec<u8>> = (0..6)
+        .flat_map(|length| {
+            (0..1 << length).map(move |bits: u32| (0..length).map(|i| b'a' + (bits >> i & 1) as u8).collect())
+        })
+        .collect();
+    assert_eq!(tiny.len(), 63);
+    assert_equals_naive(&tiny, &tiny, "gzip-9");
+}
+
+#[test]
+fn deep_huffman_trees() {
+    let mut texts = Vec::new();
+    for codes in 14..18 {
+        let whole = fibonacci_distances(codes);
+        let (x, p) = whole.split_at(whole.len() / 2);
+        assert_equals_naive(&[x.to_vec()], &[p.to_vec(), whole[x.len() - 1..].to_vec()], "gzip-9");
+        texts.push(whole);
+    }
+    texts.extend((1..18).map(|letters| fibonacci(letters, u64::from(letters))));
+    texts.extend([100, 1000, 10_000].map(|length| skewed(length, 3)));
+    assert_equals_naive(&texts, &texts, "gzip-9");
+}
+
+#[test]
+fn runs_of_every_length_around_the_longest_match() {
+    let runs: Vec<Vec<u8>> =
+        [1, 2, 3, 4, 257, 258, 259, 260, 261, 262, 515, 516, 517, 518, 519, 774, 775, 776, 4097, 15_999]
+            .map(|length| vec![b'a'; length])
+            .to_vec();
+    assert_equals_naive(&runs, &runs, "gzip-9");
+}
+
+#[test]
+fn a_thousand_tiny_targets_some_of_them_empty() {
+    let target: Vec<Vec<u8>> = (0..1500).map(|i| skewed(i % 17, i as u64 % 300)).collect();
+    let source = [b"".to_vec(), skewed(5, 4), skewed(700, 5), noise(3, 400, 6), target[16].clone()];
+    assert_equals_naive(&source, &target, "gzip-9");
+}
+
+#[test]
+fn more_targets_than_two_bytes_can_count() {
+    // 300 targets of some 500 bytes: positions in them do not fit into 16 bits.
+    let words = [b"theorem ".to_vec(), b"lemma ".to_vec(), b"by simp\n".to_vec(), noise(256, 9, 1), noise(4, 30, 2)];
+    let mut random = random(7);
+    let mut text = |words_each: usize| -> Vec<u8> {
+        (0..words_each).flat_map(|_| words[random() as usize % words.len()].clone()).collect()
+    };
+    let target: Vec<Vec<u8>> = (0..300).map(|i| text(25 + i % 20)).collect();
+    assert!(target.concat().len() > 65_536);
+    let source = [text(20), text(100), target[299].clone(), [text(3), target[298][..50].to_vec()].concat()];
+    assert_equals_naive(&source, &target, "gzip-9");
+}
+
+#[test]
+fn targets_longer_than_the_window() {
+    let long = noise(26, 40_000, 1);
+    let target = [long.clone(), long[..33_000].to_vec(), noise(2, 70_000, 2), b"short".to_vec(), vec![]];
+    let source = [long[..500].to_vec(), long[39_000..].to_vec(), b"ab".to_vec(), long];
+    assert_equals_naive(&source, &target, "gzip-9");
+}
+
+/// A text in which zlib gives up before it finds the best match: the last phrase begins with three bytes that stand
+/// in more places than zlib looks at (4,096), and the place where all of the phrase stands is the first.
+fn longer_chain_than_zlib_follows(places: usize) -> Vec<u8> {
+    let phrase = b"abcdefghijklmnop";
+    let mut text = phrase.to_vec();
+    for i in 0..places {
+        text.extend([b'a', b'b', b'c', b'0' + (i % 10) as u8, b'0' + (i / 10 % 10) as u8]);
+    }
+    text.extend_from_slice(phrase);
+    text
+}
+
+#[test]
+fn pairs_on_which_zlib_gives_up_early_are_right_too() {
+    // zlib looks at 4,096 places, at 1,024 once it holds a good match.
+    for places in [1000, 1022, 1023, 1024, 1025, 1026, 2000, 3000, 4094, 4095, 4096, 4097, 5000] {
+        let whole = longer_chain_than_zlib_follows(places);
+        // The seam before the last phrase, in the middle, and behind the first phrase.
+        for seam in [whole.len() - 16, whole.len() - 8, whole.len() / 2, 16] {
+            let (x, p) = whole.split_at(seam);
+            let target = [p.to_vec(), p[..p.len().min(16)].to_vec(), b"abcdefghijklmnop, abcdef".to_vec()];
+            assert_equals_naive(&[x.to_vec()], &target, "gzip-9");
+        }
+    }
+}
+
+#[test]
+fn sizes_are_those_of_real_gzip_files() {
+    let file_size = |text: &[u8]| {
+        let mut file = GzEncoder::new(Vec::new(), Compression::best());
+        file.write_all(text).unwrap();
+        file.finish().unwrap().len() as u64
+    };
+    let texts =
+        [b"".to_vec(), b"a".to_vec(), fibonacci(12, 1), noise(4, 3000, 2), noise(256, 5000, 3), b"a word ".repeat(100)];
+    let pairs = Pairs::prepare(Texts::from_iter(&texts), Spec::DEFAULT, 1, &Control::default()).unwrap();
+    let mut worker = pairs.worker();
+    for x in &texts {
+        let mut expected = vec![file_size(x)];
+        expected.extend(texts.iter().map(|p| file_size(&[x.as_slice(), p].concat())));
+        assert_eq!(row(&mut worker, x, texts.len()), expected);
+    }
+    // Python 3.11: len(gzip.compress(b"a word " * 100)), and of two such texts.
+    assert_eq!(row(&mut worker, &texts[5], texts.len())[0], 34);
+    assert_eq!(row(&mut worker, &texts[5], texts.len())[6], 39);
+}
+
+/// Pairs that the naive engine computed, out of the nine of three ordinary texts with three.
+fn naive_pairs(pairs: impl FnOnce(Texts) -> Pairs) -> u64 {
+    let texts = ["def double(x):\n    return 2 * x\n", "theorem t : 1 + 1 = 2 := by norm_num", "the best of times"];
+    let pairs = pairs(Texts::from_iter(texts));
+    let mut worker = pairs.worker();
+    for x in texts.map(|text| text.repeat(3)) {
+        row(&mut worker, x.as_bytes(), texts.len());
+    }
+    worker.naive_pairs()
+}
+
+#[test]
+fn ordinary_short_texts_never_need_the_naive_engine() {
+    for spec in LEVEL_9 {
+        let prepare = |target| Pairs::prepare(target, spec.parse().unwrap(), 1, &Control::default()).unwrap();
+        assert_eq!(naive_pairs(prepare), 0, "{spec}");
+    }
+}
+
+#[test]
+fn the_naive_engine_computes_every_pair_where_it_is_asked_to_and_for_other_codecs() {
+    let control = Control::default();
+    assert_eq!(naive_pairs(|target| Pairs::prepare_naive(target, Spec::DEFAULT, 1, &control).unwrap()), 9);
+    for spec in ["gzip-6", "deflate-1", "zstd-3", "lz4"] {
+        assert_eq!(naive_pairs(|target| Pairs::prepare(target, spec.parse().unwrap(), 1, &control).unwrap()), 9);
+    }
+}
