@@ -1,6 +1,7 @@
 //! Alignment of source rows with a fixed target set.
 //!
-//! Cost: N (n + 1) compressions; memory: the targets, one compressor and n sizes a thread, 8 bytes a row.
+//! Cost: the sizes of N n pairs (see [`pairs`](crate::pairs)); memory: the targets and their index, one worker and n
+//! sizes a thread, 8 bytes a row.
 //! Best when texts are well below the window of the codec (32 KiB for gzip): beyond it the second copy of a text is
 //! out of sight and every alignment drifts to 0. Reading files and choosing rows belong to `read` and `select`.
 //! Reference: Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
@@ -12,8 +13,8 @@ use crate::pairs::Pairs;
 use crate::parallel::{self, Control};
 use crate::texts::Texts;
 
-/// Rows that a thread scores alone between two looks at the common counter. Small, because a row costs n
-/// compressions (milliseconds): what matters is that no thread is idle at the end and that a stop is prompt.
+/// Rows that a thread scores alone between two looks at the common counter. Small, because a row costs n sizes (from
+/// 0.1 ms on, seconds for long texts): what matters is that no thread is idle at the end and that a stop is prompt.
 const CHUNK_ROWS: usize = 4;
 
 /// Scores rows against a target set that is prepared once.

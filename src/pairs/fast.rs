@@ -1,8 +1,8 @@
 //! The fast engine: all pairs of one source, block by block of targets, and the guard that says which of them it must
 //! leave to the naive engine.
 
-use super::huffman::{Counts, Huffman, LANES, ROWS};
 use super::avx2::Avx2;
+use super::huffman::{Counts, Huffman, LANES, ROWS};
 use super::level9::{MAX_JOINED, MAX_TOKENS, SHORT_CHAIN};
 use super::parse::{Joined, Parse, SEAM_TRIGRAMS, literal, rows};
 use super::seam::{Seam, Seams};
@@ -16,7 +16,7 @@ use crate::texts::Texts;
 /// The indexed target set.
 #[derive(Debug)]
 pub(super) struct Index {
-    blocks: Vec<Block>,
+    pub blocks: Vec<Block>,
     /// Rows of targets that no block has room for.
     too_long: Vec<usize>,
     frame_bytes: u64,
@@ -26,25 +26,33 @@ impl Index {
     pub fn new(target: &Texts, frame_bytes: u64, threads: usize, control: &Control) -> Result<Index> {
         let plan = Plan::new(target);
         let mut blocks: Vec<Option<Block>> = plan.blocks.iter().map(|_| None).collect();
-        parallel::fill_rows(&mut blocks, 1, 1, threads, control, || Ok(()), |(), first, chunk| {
-            for (index, block) in (first..).zip(chunk) {
-                *block = Some(Block::new(target, &plan.blocks[index], index == 0));
-            }
-            Ok(())
-        })?;
+        parallel::fill_rows(
+            &mut blocks,
+            1,
+            1,
+            threads,
+            control,
+            || Ok(()),
+            |(), first, chunk| {
+                for (index, block) in (first..).zip(chunk) {
+                    *block = Some(Block::new(target, &plan.blocks[index], index == 0));
+                }
+                Ok(())
+            },
+        )?;
         Ok(Index { blocks: blocks.into_iter().flatten().collect(), too_long: plan.too_long, frame_bytes })
     }
 }
 
 /// One thread's scratch.
 pub(super) struct Worker<'a> {
-    index: &'a Index,
-    source: Source,
-    walk: Walk,
-    seams: Seams,
+    pub index: &'a Index,
+    pub source: Source,
+    pub walk: Walk,
+    pub seams: Seams,
     parse: Parse,
-    counts: Box<Counts>,
-    huffman: Huffman,
+    pub counts: Box<Counts>,
+    pub huffman: Huffman,
     turned_away: Vec<usize>,
     #[cfg(test)]
     unguarded: bool,
@@ -101,19 +109,11 @@ impl<'a> Worker<'a> {
 
     /// Sizes of up to [`LANES`] targets, `first` and following of a block.
     fn batch(&mut self, source: &[u8], block: &Block, first: usize, joint: &mut [u64], alone: &mut Option<u64>) {
-        let targets = &block.targets[first..block.targets.len().min(first + LANES)];
-        for (lanes, &count) in self.counts.0.iter_mut().zip(&self.source.counts) {
-            *lanes = [count; LANES];
-        }
-        self.counts.0[END_OF_BLOCK] = [1; LANES];
+        let done = self.count(source, block, first);
+        let targets = &block.targets[first..];
         let mut text_bytes = [0; LANES];
-        let mut done = [false; LANES];
-        for (lane, target) in targets.iter().enumerate() {
-            text_bytes[lane] = (source.len() + target.len) as u32;
-            done[lane] = self.lane(source, block, first + lane, lane);
-            if !done[lane] {
-                self.empty_lane(lane);
-            }
+        for (bytes, target) in text_bytes.iter_mut().zip(targets) {
+            *bytes = (source.len() + target.len) as u32;
         }
         let mut sizes = [0; LANES];
         self.huffman.sizes(&self.counts, &text_bytes, &mut sizes);
@@ -125,6 +125,22 @@ impl<'a> Worker<'a> {
                 None => *alone = done.then_some(size),
             }
         }
+    }
+
+    /// Count the tokens of a batch in its lanes; says which pairs are for this engine.
+    pub fn count(&mut self, source: &[u8], block: &Block, first: usize) -> [bool; LANES] {
+        for (lanes, &count) in self.counts.0.iter_mut().zip(&self.source.counts) {
+            *lanes = [count; LANES];
+        }
+        self.counts.0[END_OF_BLOCK] = [1; LANES];
+        let mut done = [false; LANES];
+        for ((lane, index), done) in (first..block.targets.len()).enumerate().zip(&mut done) {
+            *done = self.lane(source, block, index, lane);
+            if !*done {
+                self.empty_lane(lane);
+            }
+        }
+        done
     }
 
     /// Count the tokens of one target in its lane; false if the guard turns the pair away.

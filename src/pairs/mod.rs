@@ -42,14 +42,20 @@
 //! array: Abouelhoda, Kurtz, Ohlebusch 2004, doi:10.1016/S1570-8667(03)00065-0.
 
 mod avx2;
+mod fast;
+mod forest;
 mod header;
+mod huffman;
 mod lanes;
+#[cfg(target_arch = "x86_64")]
 mod lanes_avx2;
 mod level9;
 mod naive;
 mod parse;
 mod seam;
 mod source;
+#[cfg(feature = "steps")]
+pub mod steps;
 mod targets;
 #[cfg(test)]
 mod test_texts;
@@ -103,13 +109,7 @@ impl Pairs {
     ///
     /// # Errors
     /// As [`Pairs::prepare`].
-    pub fn prepare_with(
-        engine: Engine,
-        target: Texts,
-        spec: Spec,
-        threads: usize,
-        control: &Control,
-    ) -> Result<Pairs> {
+    pub fn prepare_with(engine: Engine, target: Texts, spec: Spec, threads: usize, control: &Control) -> Result<Pairs> {
         if target.is_empty() {
             return Err(Error::new(Cause::EmptyTarget));
         }

@@ -8,8 +8,8 @@
 //! Cost: some operations a byte of target, most of them several bytes at a time, and two counts a token.
 //! Reference: RFC 1951, section 3.2.5, for the symbols.
 
-use super::huffman::{Counts, FIRST_DISTANCE, LANES, NO_DISTANCE};
 use super::avx2::Avx2;
+use super::huffman::{Counts, FIRST_DISTANCE, LANES, NO_DISTANCE};
 use super::level9::{MAX_JOINED, MAX_MATCH, MIN_MATCH, TOO_FAR, chain_limit, hash};
 use super::source::Source;
 
@@ -42,11 +42,10 @@ pub(super) fn literal(byte: u8, position: u32) -> Token {
 pub(super) fn token(length: u32, distance: u32) -> Token {
     let (length_rest, distance_rest) = (length.wrapping_sub(MIN_MATCH as u32), distance.wrapping_sub(1));
     // Four symbols per power of two from 8 on, and 285 for the longest alone.
-    let length_symbol = (float_bits(length_rest) >> 21).wrapping_sub(512) as i32;
-    let length_symbol = length_symbol.max(length_rest.min(3) as i32) as u32 + u32::from(length == MAX_MATCH as u32);
+    let length_symbol = (float_bits(length_rest) >> 21).saturating_sub(512).max(length_rest.min(3));
+    let length_symbol = length_symbol + u32::from(length == MAX_MATCH as u32);
     // Two symbols per power of two from 4 on.
-    let distance_symbol = (float_bits(distance_rest) >> 22).wrapping_sub(254) as i32;
-    let distance_symbol = distance_symbol.max(distance_rest.min(1) as i32) as u32;
+    let distance_symbol = (float_bits(distance_rest) >> 22).saturating_sub(254).max(distance_rest.min(1));
     (distance_symbol << DISTANCE | (257 + length_symbol)) as u16
 }
 
@@ -151,6 +150,7 @@ impl Parse {
 /// The token that would begin at each position of a target, and the position after it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled twice, with and without AVX2")]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep the loop from becoming vector code")]
 pub(super) fn make_tokens(joined: &Joined, tokens: &mut [Token], next: &mut [u16]) {
     let &Joined { source_len, text, with_source, inside } = joined;
     let here = with_source.iter().zip(inside);
@@ -189,8 +189,8 @@ mod tests {
             227, 258,
         ];
         let distances = [
-            1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097,
-            6145, 8193, 12289, 16385, 24577,
+            1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073,
+            4097, 6145, 8193, 12289, 16385, 24577,
         ];
         for length in 3..=258 {
             let [symbol, _] = rows(token(length, 1));

@@ -41,7 +41,7 @@ enum Ends {
 #[derive(Default)]
 pub(super) struct Seams {
     tokens: Vec<Token>,
-    seams: Vec<Seam>,
+    found: Vec<Seam>,
     of_target: Vec<usize>,
     positions: Vec<usize>,
     /// By bytes to the source's end; filled when needed.
@@ -51,7 +51,7 @@ pub(super) struct Seams {
 impl Seams {
     /// The seam of a target.
     pub fn of(&self, target: usize) -> &Seam {
-        &self.seams[self.of_target[target]]
+        &self.found[self.of_target[target]]
     }
 
     /// The tokens of a seam.
@@ -69,7 +69,7 @@ impl Seams {
     /// Find the seam of each target of a block.
     pub fn run(&mut self, source: &Source, text: &[u8], block: &Block) {
         self.tokens.clear();
-        self.seams.clear();
+        self.found.clear();
         self.of_target.clear();
         self.of_target.resize(block.targets.len(), 0);
         let mut looked_at = usize::MAX;
@@ -79,7 +79,7 @@ impl Seams {
                 let follow = Follow { bytes: &block.text[target.slots()], border: &block.border[target.slots()] };
                 looked_at = self.add(source, text, &follow);
             }
-            self.of_target[index] = self.seams.len() - 1;
+            self.of_target[index] = self.found.len() - 1;
         }
     }
 
@@ -120,7 +120,7 @@ impl Seams {
                 }
             }
         }
-        self.seams.push(Seam { tokens: begin..self.tokens.len(), start: at - text.len(), pending, is_certain });
+        self.found.push(Seam { tokens: begin..self.tokens.len(), start: at - text.len(), pending, is_certain });
         looked_at
     }
 

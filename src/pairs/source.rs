@@ -87,7 +87,8 @@ impl Source {
             if at + 1 + found.length >= text.len() {
                 break;
             }
-            let next = if found.length < MAX_MATCH { self.search(text, at + 1, found.length) } else { Match::default() };
+            let next =
+                if found.length < MAX_MATCH { self.search(text, at + 1, found.length) } else { Match::default() };
             if at + 1 + next.length >= text.len() {
                 break;
             }

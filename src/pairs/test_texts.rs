@@ -18,8 +18,11 @@ pub(super) fn text(bytes: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop::sample::select(b"ab".to_vec()), bytes.clone()),
         prop::collection::vec(prop::sample::select(b"acgt".to_vec()), bytes.clone()),
         prop::collection::vec(any::<u8>(), bytes.clone()),
-        (prop::collection::vec(any::<u8>(), 1..9), bytes.clone())
-            .prop_map(|(piece, length)| piece.into_iter().cycle().take(length).collect()),
+        (prop::collection::vec(any::<u8>(), 1..9), bytes.clone()).prop_map(|(piece, length)| piece
+            .into_iter()
+            .cycle()
+            .take(length)
+            .collect()),
         prop::collection::vec(words, bytes).prop_map(move |words| {
             let mut text = words.concat().into_bytes();
             text.truncate(last);

@@ -81,7 +81,7 @@ impl Tree {
     pub fn child(&self, node: &Node, byte: u8) -> Option<usize> {
         let (first, count) = (node.first_child(), node.child_count());
         // In the difference to eight copies of the byte, the lowest zero byte is where it stands.
-        let difference = eight_bytes(&self.bytes, first) ^ u64::from(byte) * ONES;
+        let difference = eight_bytes(&self.bytes, first) ^ (u64::from(byte) * ONES);
         let zeros = difference.wrapping_sub(ONES) & !difference & (ONES << 7);
         let mut at = (zeros.trailing_zeros() / 8) as usize;
         if at == 8 && count > 8 {
@@ -188,8 +188,13 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     fn build(&self) -> (Tree, Parents) {
-        let mut tree =
-            Tree { nodes: Vec::new(), tops: 0, slot: self.slot.to_vec(), bytes: Vec::new(), trigrams: Trigrams::default() };
+        let mut tree = Tree {
+            nodes: Vec::new(),
+            tops: 0,
+            slot: self.slot.to_vec(),
+            bytes: Vec::new(),
+            trigrams: Trigrams::default(),
+        };
         let mut parents = Parents { of_node: Vec::new(), of_slot: vec![None; self.text.len()] };
         let mut waiting = Vec::new();
         self.place_children(None, &mut tree, &mut parents, &mut waiting);
@@ -235,7 +240,9 @@ impl Layout<'_> {
             let slot = self.slot[leaf];
             let inner = self.intervals[..end].get(inside).filter(|inner| inner.first == leaf);
             let node = match inner {
-                Some(inner) => Node { first: leaf as u16, last: inner.last as u16, depth: inner.depth, slot, children: 0 },
+                Some(inner) => {
+                    Node { first: leaf as u16, last: inner.last as u16, depth: inner.depth, slot, children: 0 }
+                }
                 None => Node { first: leaf as u16, last: leaf as u16, depth: self.depth[leaf], slot, children: 0 },
             };
             if let Some(inner) = inner {

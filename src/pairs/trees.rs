@@ -10,9 +10,9 @@
 use super::huffman::{Counts, FIRST_DISTANCE};
 
 /// Literals, the end of block and match lengths; distances; and the code that code lengths are written in.
-const LITERALS: usize = 286;
-const DISTANCES: usize = 30;
-const LENGTH_SYMBOLS: usize = 19;
+pub(super) const LITERALS: usize = 286;
+pub(super) const DISTANCES: usize = 30;
+pub(super) const LENGTH_SYMBOLS: usize = 19;
 
 /// Nodes of the largest tree: its leaves, and one fewer inside. The node numbers of zlib start the inner ones at the
 /// alphabet's size, whatever is used of it.
@@ -60,8 +60,8 @@ fn count_length_symbols(lengths: &[u8], used: &mut [u32; LENGTH_SYMBOLS]) {
     for run in lengths.chunk_by(|a, b| a == b) {
         let length = usize::from(run[0]);
         let mut rest = run.len();
-        if length > 0 && rest > 3 {
-            // A repeat needs something to repeat, so the first is written out; it counts with the first six.
+        if length > 0 {
+            // A repeat needs something to repeat, so the first is written out.
             used[length] += 1;
             rest -= 1;
         }
@@ -70,8 +70,6 @@ fn count_length_symbols(lengths: &[u8], used: &mut [u32; LENGTH_SYMBOLS]) {
                 (_, ..3) => (length, 1),
                 (0, 3..11) => (ZEROS, 10),
                 (0, _) => (MANY_ZEROS, 138),
-                // Three at the start are not worth a repeat to zlib: nothing was written out before them.
-                (_, _) if run.len() == 3 => (length, 1),
                 _ => (REPEAT, 6),
             };
             used[symbol] += 1;
@@ -225,5 +223,27 @@ impl Heap {
             place = child;
         }
         self.node[place] = sinking;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIBONACCI: [u32; 19] = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1_597, 2_584, 4_181];
+
+    /// Parts of 2^-15 that the codes take of the code space.
+    fn taken(lengths: &[u8]) -> u32 {
+        lengths.iter().filter(|&&length| length > 0).map(|&length| 1 << (MAX_BITS - usize::from(length))).sum()
+    }
+
+    #[test]
+    fn a_deep_tree_is_cut_to_a_complete_code() {
+        // Uncut, the first of s such symbols has s - 1 bits.
+        for (symbols, limit) in [(19, MAX_BITS), (12, MAX_LENGTH_BITS)] {
+            let tree = Tree::build(FIBONACCI[..symbols].iter().copied(), limit);
+            assert_eq!(usize::from(tree.lengths()[0]), limit);
+            assert_eq!(taken(tree.lengths()), 1 << MAX_BITS);
+        }
     }
 }

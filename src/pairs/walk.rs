@@ -109,6 +109,7 @@ impl Walk {
     }
 
     /// Let the first `steps` of `now` take a step each; those that go on are in `next`, their number is given.
+    #[expect(clippy::needless_bitwise_bool, reason = "none of the three can be predicted")]
     fn advance(&mut self, steps: usize, block: &Block) -> usize {
         let Walk { source, now, next, marks, marked, reached, .. } = self;
         let end_of_source = source.len() - 8;
@@ -131,11 +132,8 @@ impl Walk {
             }
             let child = block.tree.child(node, source[position + length]);
             let goes_on = child.is_some() & (length == usize::from(node.depth)) & (length < rest);
-            next[going_on] = Step {
-                position: step.position,
-                length: length as u16 + 1,
-                node: child.unwrap_or_default() as u32,
-            };
+            next[going_on] =
+                Step { position: step.position, length: length as u16 + 1, node: child.unwrap_or_default() as u32 };
             going_on += usize::from(goes_on);
         }
         going_on
@@ -262,7 +260,8 @@ mod tests {
             earlier.map(|earlier| (length(earlier), earlier)).filter(|&(length, _)| length >= MIN_MATCH).max()
         };
         let with_source = best(1..source_len).map_or(0, |(length, earlier)| length << 16 | earlier);
-        let inside = best(source_len..at).map_or(0, |(length, earlier)| length << 16 | INSIDE as usize | (at - earlier));
+        let inside =
+            best(source_len..at).map_or(0, |(length, earlier)| length << 16 | INSIDE as usize | (at - earlier));
         (with_source as u32, inside as u32)
     }
 
