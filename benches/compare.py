@@ -6,7 +6,11 @@ scores). zip-fit is asked for what it should have as its default, gzip at level 
 length. Run it in an environment that has both::
 
     pip install zip-fit==1.0.9 brotli zstandard lz4 datasets
-    python benches/compare.py --source pool.jsonl.zst --target code.jsonl --target maths.jsonl --rows 20000
+    python benches/sample.py pool.jsonl.zst sample.jsonl --rows 20000
+    python benches/compare.py --source sample.jsonl --target code.jsonl --target maths.jsonl --runs 3
+
+The two run in turn; the ratio is taken within each pair of runs and its median told, because a machine has slow and
+fast minutes. A source with more rows than ``--rows`` is cut after these.
 
 Without ``--source`` and ``--target`` the texts of ``zipfit demo --write`` are used. ``--record FILE`` appends the
 result, with date, processor, versions and command, to a file under ``benches/record``.
@@ -129,10 +133,12 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
     ratios = sorted(rival.seconds / run.seconds for run, rival in pairs)
     return {
         "target": target.name,
+        "rows": len(ranking),
         "targets": len(_core.Texts.from_files([os.fspath(target)], "text", "target")),
         "texts that differ, all tied at the last score": tied,
         "zipfit seconds": [round(run.seconds, 2) for run, _ in pairs],
         "zip-fit seconds": [round(rival.seconds, 2) for _, rival in pairs],
+        "ratios": [round(rival.seconds / run.seconds, 2) for run, rival in pairs],
         "ratio, median": round(float(np.median(ratios)), 2),
         "rank correlation of alignment and length": round(rank_correlation(ranking.scores, ranking.sizes), 2),
         "zipfit peak MB": round(pairs[0][0].peak_megabytes),
@@ -149,6 +155,13 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def commit() -> str:
+    """The checkout that this file lies in; "unknown" where there is none."""
+    command = ["git", "-C", os.fspath(Path(__file__).parent), "describe", "--always", "--dirty"]
+    described = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    return described.stdout.strip() or "unknown"
+
+
 def main() -> None:
     """Read the arguments, compare on each target set, print the report as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -157,7 +170,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="how many rows of the source, from its start")
     parser.add_argument("--top-k", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2, help="threads of zipfit and processes of zip-fit")
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=1, help="runs of each, in turn")
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     try:
@@ -185,7 +198,12 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": shlex.join(["python", "benches/compare.py", *[Path(word).name for word in sys.argv[1:]]]),
         "processor": f"{processor()}, {_core.available_threads()} CPUs",
-        "versions": {"zipfit": zipfit.__version__, "zip-fit": found, "python": platform.python_version()},
+        "versions": {
+            "zipfit": zipfit.__version__,
+            "zip-fit": found,
+            "python": platform.python_version(),
+            "commit": commit(),
+        },
         "results": results,
     }
     text = json.dumps(report, indent=2)

@@ -261,4 +261,20 @@ mod tests {
         assert!(worker.turned_away().is_empty());
         assert!(joint[0] < naive(&x, &p), "{} < {}", joint[0], naive(&x, &p));
     }
+
+    /// The source's last three bytes were taken for literals, since their only match is too far away to be worth it; but
+    /// the target made it longer, and then it is. Ordinary texts seldom end in three bytes that they have once,
+    /// 4,096 bytes before.
+    #[test]
+    fn a_match_that_is_too_short_for_its_distance_may_grow_over_the_seam() {
+        let noise = std::iter::successors(Some(1_u32), |state| Some(state.wrapping_mul(1_664_525).wrapping_add(1)));
+        let far: Vec<u8> = noise.take(5000).map(|state| b'A' + (state >> 28) as u8).collect();
+        let x = [b"?abcde", &far[..], b"abc"].concat();
+        let target = [b"de".to_vec(), b"xy".to_vec(), b"".to_vec()];
+        let index = index(&target);
+        let mut joint = [0; 3];
+        Worker::new(&index, true).row(&x, &mut joint, &Control::default()).unwrap();
+        assert_eq!(joint.to_vec(), target.iter().map(|p| naive(&x, p)).collect::<Vec<_>>());
+        assert_eq!(joint[0], joint[2], "one match in place of three literals makes room for two bytes more");
+    }
 }

@@ -161,7 +161,7 @@ impl Seams {
         } else if length < MIN_MATCH {
             Ends::Final(Match::default())
         } else {
-            Ends::Final(source.search(text, at, MIN_MATCH - 1))
+            Ends::Final(source.search(text, at, MIN_MATCH - 1).or_none())
         };
         self.ends[length] = Some(ends.clone());
         ends

@@ -72,30 +72,31 @@ impl Source {
         self.counts.fill(0);
         self.tokens = 0;
         let mut at = 0;
-        let mut found = Match::default();
-        let mut searched = false;
+        let mut known = None;
         while at + MIN_MATCH <= text.len() {
-            if !searched {
-                found = self.search(text, at, MIN_MATCH - 1);
+            let found = known.take().unwrap_or_else(|| self.search(text, at, MIN_MATCH - 1));
+            if at + found.length == text.len() {
+                break;
             }
-            searched = false;
+            let found = found.or_none();
             if found.length == 0 {
                 self.decide(literal(text[at], at as u32));
                 at += 1;
                 continue;
             }
+            // The next position must not touch the end either, whether with a longer match or, unseen, with another.
             if at + 1 + found.length >= text.len() {
                 break;
             }
             let next =
                 if found.length < MAX_MATCH { self.search(text, at + 1, found.length) } else { Match::default() };
-            if at + 1 + next.length >= text.len() {
+            if at + 1 + next.length == text.len() {
                 break;
             }
             if next.length > found.length {
                 self.decide(literal(text[at], at as u32));
                 at += 1;
-                (found, searched) = (next, true);
+                known = Some(next);
             } else {
                 self.decide(found.token());
                 at += found.length;
@@ -140,6 +141,8 @@ impl Source {
     }
 
     /// zlib's search at `at` for a match of more than `before` bytes; `at` has at least three bytes.
+    ///
+    /// One of three bytes that zlib drops for its distance is given: with other bytes behind it, it may be longer.
     pub fn search(&self, text: &[u8], at: usize, before: usize) -> Match {
         let ahead = (text.len() - at).min(MAX_MATCH);
         let mut best = Match { length: before, distance: 0 };
@@ -156,7 +159,7 @@ impl Source {
                 best = Match { length, distance: at - earlier };
             }
         }
-        if best.length > before { best.or_none() } else { Match::default() }
+        if best.length > before { best } else { Match::default() }
     }
 
     /// Earlier positions with the hash of `at`, nearest first.
