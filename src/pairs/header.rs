@@ -7,8 +7,10 @@
 //! the 19 counts are sorted once, and each merged pair sinks back to its place in the sorted list.
 //!
 //! Cost: some 40 operations on sixteen lanes for each row in use, and 700 for the code-length code.
-//! Not here: lanes in which a code length exceeds its limit, and trees of more than 255 codes, which would overflow
-//! the counters of 8 bits. What comes out for them means nothing; `huffman` takes [`trees`] for them.
+//! Counters of 8 bits are enough: a length is written out at most three times in a row, so at most 215 times for the
+//! 286 codes of a tree, and zeros at most 190 times.
+//! Not here: lanes in which a code length exceeds its limit. What comes out for them means nothing; `huffman` takes
+//! [`trees`] for them.
 
 use super::lanes::{LANES, Lanes};
 use super::trees::{
@@ -63,9 +65,9 @@ impl Header {
         let [mut zeros, mut one, mut two, mut some, mut many, mut full] = [Bytes::ZERO; 6];
         let mut next_row = first;
         for &row in rows {
-            // Rows that no lane uses are zeros in every lane. At most 256 zeros follow each other; 255 are written
-            // with the same symbols, so it does no harm that the sum stops there.
-            let skipped = Bytes::all((row - next_row).min(255) as u8);
+            // Rows that are left out are zeros in every lane, 253 at most. 256 zeros can follow each other; 255 are
+            // written with the same symbols, so it does no harm that the sum stops there.
+            let skipped = Bytes::all((row - next_row) as u8);
             next_row = row + 1;
             let unused = Lanes(lengths[usize::from(row)]).equals(Bytes::ZERO);
             let before = zeros.saturating_plus(skipped);

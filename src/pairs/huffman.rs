@@ -35,15 +35,12 @@ pub(super) const ROWS: usize = 320;
 /// Bits before each block: whether it is the last, and its form.
 const START_BITS: u32 = 3;
 
-/// Most codes of a tree that the header counts in lanes: its counters have 8 bits.
-const MOST_CODES: u32 = 255;
-
 /// How often each symbol occurs in each lane; the end of block once.
 #[repr(align(32))]
 #[derive(Clone)]
 pub(super) struct Counts(pub(super) [[u16; LANES]; ROWS]);
 
-/// Scratch of one worker: 80 KB.
+/// Scratch of one worker: 75 KB.
 pub(super) struct Huffman {
     avx2: Option<Avx2>,
     forest: Box<Forest>,
@@ -64,7 +61,7 @@ impl Huffman {
             let forest = &self.forest;
             for lane in 0..LANES {
                 bits[lane] += forest.bits[lane];
-                odd[lane] |= forest.height[lane] > MAX_BITS as u32 || forest.symbols[lane] > MOST_CODES;
+                odd[lane] |= forest.height[lane] > MAX_BITS as u32;
             }
             let longest = forest.height.iter().fold(0, |longest, &height| longest.max(height)).min(MAX_BITS as u32);
             header.count(&forest.lengths, forest.rows(), first as u16, longest as u8);
@@ -195,8 +192,26 @@ mod tests {
     fn short_texts_equal_zlib() {
         assert_equal_to_zlib(&(0..6).map(|bytes| b"abcab"[..bytes].to_vec()).collect::<Vec<_>>());
         assert_equal_to_zlib(&[b"a".repeat(3), b"a".repeat(4), b"ab".repeat(3), b"a".repeat(16_000)]);
-        // One distance code: 1, 2, and one above.
-        assert_equal_to_zlib(&[b"ab".repeat(90), b"abc".repeat(90), b"abcdefghijk".repeat(90)]);
+    }
+
+    #[test]
+    fn texts_of_one_distance_or_none_equal_zlib() {
+        // No three bytes of six letters occur twice in the first part; the second repeats itself at one distance.
+        let mut text = vec![0_u8; 3];
+        let mut seen = std::collections::HashSet::from([[0; 3]]);
+        while let Some(next) =
+            (0..6).rev().find(|&next| seen.insert([text[text.len() - 2], text[text.len() - 1], next]))
+        {
+            text.push(next);
+        }
+        let repeating = |distance: usize| [&text[..], &b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[..distance].repeat(5)].concat();
+        assert_equal_to_zlib(&(0..26).map(repeating).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn texts_at_the_edge_of_storing_equal_zlib() {
+        // Bytes from 144 on cost 9 bits of the fixed code.
+        assert_equal_to_zlib(&(144..=255).map(|end| (100..end).collect()).collect::<Vec<_>>());
     }
 
     #[test]
@@ -229,21 +244,53 @@ mod tests {
     }
 
     #[test]
-    fn codes_beyond_15_bits_equal_zlib() {
-        // Frequencies that grow like Fibonacci's numbers make the deepest tree: 17 levels here.
+    fn a_distance_code_beyond_15_bits_equals_zlib() {
+        // For each distance fresh bytes, then again and again three bytes from that distance and a fresh one. How often
+        // grows so that each merge takes the tree so far and one more leaf: seventeen distances make 16 levels.
+        let distances = [1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257];
+        let matches = [1, 1, 1, 3, 4, 7, 11, 18, 29, 47, 76, 123, 199, 322, 521, 843, 1_364];
         let mut noise = noise();
-        let (mut text, mut frequency, mut next) = (Vec::new(), 1, 1);
-        for symbol in 0..18_u8 {
-            text.extend(std::iter::repeat_n(symbol * 7, frequency));
-            (frequency, next) = (next, frequency + next);
-        }
-        let shuffled = |_| {
-            for at in (1..text.len()).rev() {
-                text.swap(at, noise(at as u64 + 1) as usize);
+        // The first byte is never matched.
+        let mut text = vec![noise(256) as u8];
+        for (distance, matches) in distances.into_iter().zip(matches) {
+            text.extend((0..distance).map(|_| noise(256) as u8));
+            for _ in 0..matches {
+                for _ in 0..3 {
+                    text.push(text[text.len() - distance]);
+                }
+                text.push(text[text.len() - distance].wrapping_add(1 + noise(255) as u8));
             }
-            text.clone()
-        };
-        assert_equal_to_zlib(&(0..LANES).map(shuffled).collect::<Vec<_>>());
+        }
+        let mut counts = Counts([[0; LANES]; ROWS]);
+        (0..LANES).for_each(|lane| tokens_by_hand::count(&text, &mut counts, lane));
+        let mut huffman = Huffman::new(None);
+        huffman.grow(&counts, FIRST_DISTANCE, DISTANCES);
+        assert_eq!(huffman.forest.height, [16; LANES]);
+        assert_equal_to_zlib(&[text]);
+    }
+
+    #[test]
+    fn a_code_length_code_beyond_7_bits_is_built_plainly() {
+        // Codes of so many lengths, so unevenly used, that the code of the lengths has 8 levels. Frequencies that are
+        // powers of two give each code the length wanted; 12 bits alternate with the others, so that none repeats.
+        let lengths = [(10, 26), (11, 21), (4, 9), (8, 3), (7, 2), (5, 3), (6, 1), (2, 1)];
+        let others = lengths.into_iter().flat_map(|(length, codes)| std::iter::repeat_n(1 << (12 - length), codes));
+        let twelve = std::iter::repeat_n(Some(1), 61).chain(std::iter::repeat(None));
+        let frequencies = others.zip(twelve).flat_map(|(other, twelve)| [Some(other), twelve]).flatten();
+        let mut counts = Counts([[0; LANES]; ROWS]);
+        counts.0[256] = [1; LANES];
+        for (row, frequency) in (100..).zip(frequencies) {
+            counts.0[row] = [frequency; LANES];
+        }
+        let (mut huffman, mut header, mut odd) = (Huffman::new(None), Header::new(), [false; LANES]);
+        for (first, symbols) in [(0, LITERALS), (FIRST_DISTANCE, DISTANCES)] {
+            huffman.grow(&counts, first, symbols);
+            header.count(&huffman.forest.lengths, huffman.forest.rows(), first as u16, 12);
+        }
+        header.bits(&mut odd);
+        assert_eq!(odd, [true; LANES]);
+        let [new, portable, plain] = all_ways(&counts, &[60_000; LANES]);
+        assert_eq!([new, portable], [plain; 2]);
     }
 
     /// Row and count of each symbol of a lane.

@@ -18,7 +18,7 @@ pub(super) const LENGTH_SYMBOLS: usize = 19;
 /// alphabet's size, whatever is used of it.
 const MAX_NODES: usize = 2 * LITERALS;
 
-/// Longest code for literals and distances, and for code lengths: fields of 4 and 3 bits.
+/// Longest code, in bits, for literals and distances, and for code lengths (RFC 1951, section 3.2.7).
 pub(super) const MAX_BITS: usize = 15;
 pub(super) const MAX_LENGTH_BITS: usize = 7;
 
@@ -80,10 +80,13 @@ fn count_length_symbols(lengths: &[u8], used: &mut [u32; LENGTH_SYMBOLS]) {
 
 /// One Huffman tree.
 struct Tree {
-    /// Frequency of each node, then its height, then its parent: what the heap compares, and the way back up.
+    /// Frequency and height of each node: what the heap compares.
     frequency: [u32; MAX_NODES],
-    depth: [u8; MAX_NODES],
+    height: [u8; MAX_NODES],
     parent: [u16; MAX_NODES],
+    /// Nodes in the order in which they leave the heap, the root last, and how many have left it.
+    out: [u16; MAX_NODES],
+    left: usize,
     /// Code length of each symbol; of inner nodes, their distance from the root.
     length: [u8; MAX_NODES],
     /// Symbols up to the last that has a code.
@@ -97,8 +100,10 @@ impl Tree {
         let symbols = frequencies.len();
         let mut tree = Tree {
             frequency: [0; MAX_NODES],
-            depth: [0; MAX_NODES],
+            height: [0; MAX_NODES],
             parent: [0; MAX_NODES],
+            out: [0; MAX_NODES],
+            left: 0,
             length: [0; MAX_NODES],
             coded: 0,
             bits: 0,
@@ -117,8 +122,8 @@ impl Tree {
             heap.append(symbol);
             forced += 1;
         }
-        let out = tree.merge(&mut heap, symbols);
-        tree.measure(&out[..], symbols, max_bits);
+        tree.merge(&mut heap, symbols);
+        tree.measure(symbols, max_bits);
         // A code that was only forced is never sent.
         tree.bits -= forced;
         tree
@@ -128,12 +133,11 @@ impl Tree {
         &self.length[..self.coded]
     }
 
-    /// Merge down to one node; gives the nodes in the order in which they left the heap, the root last.
-    fn merge(&mut self, heap: &mut Heap, symbols: usize) -> Vec<usize> {
+    /// Merge down to one node.
+    fn merge(&mut self, heap: &mut Heap, symbols: usize) {
         for place in (1..=heap.len / 2).rev() {
             heap.sift(self, place);
         }
-        let mut out = Vec::with_capacity(MAX_NODES);
         let mut node = symbols;
         while heap.len > 1 {
             let least = heap.node[1];
@@ -141,21 +145,28 @@ impl Tree {
             heap.len -= 1;
             heap.sift(self, 1);
             let next = heap.node[1];
-            out.extend([least, next]);
+            self.leave(least);
+            self.leave(next);
             self.frequency[node] = self.frequency[least] + self.frequency[next];
-            self.depth[node] = self.depth[least].max(self.depth[next]) + 1;
+            self.height[node] = self.height[least].max(self.height[next]) + 1;
             self.parent[least] = node as u16;
             self.parent[next] = node as u16;
             heap.node[1] = node;
             heap.sift(self, 1);
             node += 1;
         }
-        out.push(heap.node[1]);
-        out
+        self.leave(heap.node[1]);
     }
 
-    /// Code lengths and their bits from the nodes in the order in which they left the heap.
-    fn measure(&mut self, out: &[usize], symbols: usize, max_bits: usize) {
+    fn leave(&mut self, node: usize) {
+        self.out[self.left] = node as u16;
+        self.left += 1;
+    }
+
+    /// Code lengths, and the bits of all symbols.
+    fn measure(&mut self, symbols: usize, max_bits: usize) {
+        let out = self.out.map(usize::from);
+        let out = &out[..self.left];
         let mut codes = [0_usize; MAX_BITS + 1];
         let mut too_long = 0_usize;
         for &node in out.iter().rev().skip(1) {
@@ -180,9 +191,10 @@ impl Tree {
     }
 }
 
-/// Make `codes[length]` a complete code again after `too_long` nodes were cut to the longest length.
+/// Make `codes[length]` a complete code again after `too_long` nodes, which come in pairs, were cut to the longest
+/// length.
 fn shorten(codes: &mut [usize; MAX_BITS + 1], too_long: usize, max_bits: usize) {
-    for _ in 0..too_long.div_ceil(2) {
+    for _ in 0..too_long / 2 {
         // The longest code that can still grow makes room for itself and one of the cut ones beside it.
         let mut length = max_bits - 1;
         while codes[length] == 0 {
@@ -208,7 +220,7 @@ impl Heap {
 
     /// Let the node at `place` sink to where no child is smaller.
     fn sift(&mut self, tree: &Tree, mut place: usize) {
-        let order = |node: usize| (tree.frequency[node], tree.depth[node]);
+        let order = |node: usize| (tree.frequency[node], tree.height[node]);
         let sinking = self.node[place];
         while 2 * place <= self.len {
             let mut child = 2 * place;
