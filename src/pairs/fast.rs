@@ -1,6 +1,8 @@
 //! The fast engine: all pairs of one source, block by block of targets, and the guard that says which of them it must
 //! leave to the naive engine.
 
+use std::fmt;
+
 use super::avx2::Avx2;
 use super::huffman::{Counts, Huffman, LANES, ROWS};
 use super::level9::{MAX_JOINED, MAX_TOKENS, SHORT_CHAIN};
@@ -14,7 +16,6 @@ use crate::parallel::{self, Control};
 use crate::texts::Texts;
 
 /// The indexed target set.
-#[derive(Debug)]
 pub(super) struct Index {
     pub blocks: Vec<Block>,
     /// Rows of targets that no block has room for.
@@ -41,6 +42,13 @@ impl Index {
             },
         )?;
         Ok(Index { blocks: blocks.into_iter().flatten().collect(), too_long: plan.too_long, frame_bytes })
+    }
+}
+
+impl fmt::Debug for Index {
+    /// In short: in full it would be megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("blocks", &self.blocks.len()).finish_non_exhaustive()
     }
 }
 

@@ -43,34 +43,34 @@ pub(super) const WAITS: u32 = (NONE as u32) << NAME_SHIFT | (NONE as u32) << SEC
 /// Places of a heap that sinking can reach: 286 symbols make 8 levels.
 const PLACES: usize = 512;
 
-/// Numbers from one lane's heap to the next. The odd 64 spread the sixteen heaps' first 64 places over all sets of a
-/// 32 KB cache; 16 in their place made no difference that could be measured.
+/// Numbers from one lane's heap to the next. The odd 64 spread the sixteen heaps' first places over the sets of a cache;
+/// 16 in their place made no measurable difference, so the value is arbitrary.
 pub(super) const STRIDE: usize = PLACES + 64;
 
 /// Heaps, trees, and what came of the tree built last.
 #[repr(align(32))]
 pub(super) struct Forest {
     /// The least node of each lane is at place 1, the children of place i are at 2i and 2i + 1.
-    pub(super) heap: [[u32; STRIDE]; LANES],
+    pub heap: [[u32; STRIDE]; LANES],
     /// By nodes in the heap before the merge.
-    pub(super) merges: [[u32; LANES]; LITERALS + 1],
+    pub merges: [[u32; LANES]; LITERALS + 1],
     /// Leaves of each tree.
-    pub(super) symbols: [u32; LANES],
+    pub symbols: [u32; LANES],
     /// Bits of all symbols.
-    pub(super) bits: [u32; LANES],
+    pub bits: [u32; LANES],
     /// Length of the longest code.
-    pub(super) height: [u32; LANES],
+    pub height: [u32; LANES],
     /// Rows that have a code in any lane (a few more may be among them), in order, and their counts.
     rows: [u16; LITERALS],
     counts: [[u16; LANES]; LITERALS],
     used: usize,
     /// Code length by name.
-    pub(super) lengths: [[u8; LANES]; NODES],
+    pub lengths: [[u8; LANES]; NODES],
 }
 
 impl Forest {
     #[expect(clippy::large_stack_arrays, reason = "once a worker, on their way to the heap")]
-    pub(super) fn new() -> Forest {
+    pub fn new() -> Forest {
         Forest {
             heap: [[EMPTY; STRIDE]; LANES],
             merges: [[0; LANES]; LITERALS + 1],
@@ -85,17 +85,17 @@ impl Forest {
     }
 
     /// Rows in use, in order.
-    pub(super) fn rows(&self) -> &[u16] {
+    pub fn rows(&self) -> &[u16] {
         &self.rows[..self.used]
     }
 
     /// Nodes of the fullest heap.
-    pub(super) fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.symbols.iter().fold(0, |most, &symbols| most.max(symbols)) as usize
     }
 
     /// Put the symbols of one alphabet, from row `first` on, into the heaps.
-    pub(super) fn plant(&mut self, counts: &Counts, first: usize, symbols: usize) {
+    pub fn plant(&mut self, counts: &Counts, first: usize, symbols: usize) {
         self.used = 0;
         for row in first..first + symbols {
             self.rows[self.used] = row as u16;
@@ -128,7 +128,7 @@ impl Forest {
     }
 
     /// Merge the nodes of each lane down to one; leaves the heaps empty but for the root.
-    pub(super) fn merge(&mut self, most: usize) {
+    pub fn merge(&mut self, most: usize) {
         const ORDER: [fn(&mut Forest, usize); 8] = [
             Forest::order::<1>,
             Forest::order::<2>,
@@ -195,7 +195,7 @@ impl Forest {
     }
 
     /// Code lengths from the merges. Rows that are not in use keep theirs.
-    pub(super) fn measure(&mut self, most: usize) {
+    pub fn measure(&mut self, most: usize) {
         self.lengths[INNER + 2] = [0; LANES];
         let lengths = self.lengths.as_flattened_mut();
         for nodes in 2..=most {

@@ -38,13 +38,13 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn new() -> Header {
+    pub fn new() -> Header {
         Header { used: [Words::ZERO; LENGTH_SYMBOLS] }
     }
 
     /// Count what the lengths of one tree are written with. `rows` are the rows in use, `first` the tree's first row,
     /// `longest` its longest code.
-    pub(super) fn count(&mut self, lengths: &[[u8; LANES]], rows: &[u16], first: u16, longest: u8) {
+    pub fn count(&mut self, lengths: &[[u8; LANES]], rows: &[u16], first: u16, longest: u8) {
         self.count_zeros(lengths, rows, first);
         let mut written = [Bytes::ZERO; LITERALS + 2];
         let written = &mut written[..rows.len() + 2];
@@ -116,7 +116,7 @@ impl Header {
     }
 
     /// Bits of the header; sets `odd` where a code of the code-length code would be too long.
-    pub(super) fn bits(&self, odd: &mut [bool; LANES]) -> [u32; LANES] {
+    pub fn bits(&self, odd: &mut [bool; LANES]) -> [u32; LANES] {
         let (coded, height) = self.coded_bits();
         let mut sent = Words::all(4);
         for (rank, symbol) in (1..).zip(SENDING_ORDER).skip(4) {

@@ -11,8 +11,7 @@
 //! | header | counts of runs of code lengths, and a tree of 19 | [`header`](super::header) |
 //! | lanes that break a limit | zlib's steps, one by one | [`trees`] |
 //!
-//! Cost of a lane with 80 literals and lengths and 18 distances (joined texts of 1,900 bytes; Zen 3, the other core
-//! busy): 1.3 us with AVX2, of which the heaps take 0.8; 2.3 us without; 12 us in `trees`, which takes at most 0.1% of
+//! Cost of a lane with 80 literals and lengths and 18 distances (joined texts of 1,900 bytes; Zen 3): 1.3 us with AVX2, of which the heaps take 0.8; 2.3 us without; 12 us in `trees`, which takes at most 0.1% of
 //! real pairs. Lanes of similar numbers of symbols waste least.
 
 use std::ops::Range;
@@ -48,12 +47,12 @@ pub(super) struct Huffman {
 
 impl Huffman {
     /// Scratch; with AVX2 if there is one.
-    pub(super) fn new(avx2: Option<Avx2>) -> Huffman {
+    pub fn new(avx2: Option<Avx2>) -> Huffman {
         Huffman { avx2, forest: Box::new(Forest::new()) }
     }
 
     /// Bytes of the raw stream of each lane's text.
-    pub(super) fn sizes(&mut self, counts: &Counts, text_bytes: &[u32; LANES], sizes: &mut [u32; LANES]) {
+    pub fn sizes(&mut self, counts: &Counts, text_bytes: &[u32; LANES], sizes: &mut [u32; LANES]) {
         let mut header = Header::new();
         let (mut bits, mut odd) = ([0; LANES], [false; LANES]);
         for (first, symbols) in [(0, LITERALS), (FIRST_DISTANCE, DISTANCES)] {
@@ -139,6 +138,7 @@ mod tests {
 
     use super::super::tokens_by_hand;
     use super::*;
+    use crate::pairs::test_texts::cases;
 
     /// Bytes of the raw stream that zlib makes.
     fn zlib_bytes(text: &[u8]) -> u32 {
@@ -315,11 +315,6 @@ mod tests {
             all.extend(distances);
             all
         })
-    }
-
-    fn cases() -> ProptestConfig {
-        let cases = std::env::var("ZIPFIT_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
-        ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
     }
 
     proptest! {

@@ -15,7 +15,7 @@ pub(super) struct Lanes<T>(pub(super) [T; LANES]);
 
 macro_rules! operation {
     ($name:ident, $a:ident, $b:ident, $result:expr) => {
-        pub(super) fn $name(mut self, other: Self) -> Self {
+        pub fn $name(mut self, other: Self) -> Self {
             for lane in 0..LANES {
                 let ($a, $b) = (self.0[lane], other.0[lane]);
                 self.0[lane] = $result;
@@ -27,9 +27,9 @@ macro_rules! operation {
 
 macro_rules! common {
     ($number:ty) => {
-        pub(super) const ZERO: Self = Lanes([0; LANES]);
+        pub const ZERO: Self = Lanes([0; LANES]);
 
-        pub(super) fn all(value: $number) -> Self {
+        pub fn all(value: $number) -> Self {
             Lanes([value; LANES])
         }
 

@@ -29,6 +29,7 @@ use super::forest::{
     parents, sizes,
 };
 use super::lanes::LANES;
+use super::trees::LITERALS;
 
 /// Lanes in one register, and registers for all lanes.
 const GROUP: usize = 8;
@@ -67,7 +68,8 @@ struct Open {
 /// [`Forest::merge`], the same to the bit.
 #[target_feature(enable = "avx2")]
 pub(super) fn merge(forest: &mut Forest, most: usize) {
-    // SAFETY: AVX2 is there.
+    assert!(most <= LITERALS, "a tree has {LITERALS} symbols at most, and a heap room for them; got {most}");
+    // SAFETY: this function has AVX2, and what it calls is told no place beyond `most`.
     unsafe {
         order::<1>(forest, most);
         order::<2>(forest, most);

@@ -28,7 +28,7 @@ pub(super) const GOOD_MATCH: usize = 32;
 /// (the window of 32 KiB less the 262 bytes that zlib keeps to look ahead), and the window never moves.
 pub(super) const MAX_JOINED: usize = 32_768 - 262;
 
-/// Most tokens of the fast engine: with one more zlib would close the DEFLATE block and begin another.
+/// Most tokens of the fast engine: at one more zlib may close the DEFLATE block and begin another.
 pub(super) const MAX_TOKENS: usize = 16_382;
 
 /// Number of hash values.

@@ -8,7 +8,7 @@
 //! every codec, and is the oracle of the other.
 //!
 //! The fast engine serves level 9 of gzip, zlib and deflate, and gives the same numbers, to the byte, in about a tenth of
-//! the time (benches/record). Two things make that possible. Only the *size* of a stream is wanted, so that nothing is
+//! the time (docs/speed.md). Two things make that possible. Only the *size* of a stream is wanted, so that nothing is
 //! ever written. And one source meets n targets, which share nearly all of what zlib would do anew for each:
 //!
 //! 1. **Index** (`targets.rs`, `tree.rs`; once a target set). A suffix tree over all targets, and the best match of each
@@ -25,18 +25,19 @@
 //! # When the fast engine does not apply
 //! zlib does not always find the best match: a search looks at 4,096 earlier positions at most, or at 1,024. The
 //! **guard** (`fast.rs`) turns away every pair in which that could have mattered; they go through the naive engine,
-//! as do pairs of more than 32,506 bytes together (beyond that zlib's window moves) or of more than 16,382 tokens (a
-//! second DEFLATE block), and the empty source. Of 20,000 mixed texts against 82 programming problems 1 pair in 30,000
-//! was turned away; without the guard some would come out smaller than zlib makes them (a test in `fast.rs` has one).
-//! Level 9 alone: at level 6 a search is cut short in nearly half of all texts.
+//! as do pairs of more than 32,506 bytes together (beyond that the first bytes are too far away) or of more than 16,382
+//! tokens (a second DEFLATE block), and the empty source. That is one real pair in some thousand (docs/speed.md);
+//! without the guard some of them would come out smaller than zlib makes them (a test in `fast.rs` has one). Level 9
+//! alone: at level 6 a search is cut short in nearly half of all texts.
 //!
 //! # Cost
-//! A pair of some 1,200 and 700 bytes takes 4 us; two thirds grow with |p|, one with the number of symbols in use. Per source: some 100 us for 1,200
-//! bytes, hardly dependent on n. Index: O(len log len), 0.2 s a megabyte of targets and 35 bytes a byte; longer sets are cut
-//! into blocks of 64 KiB, each with a walk of its own. Scratch of a worker: 3 MB, whatever the targets.
+//! Per pair 4 us for 1,200 and 700 bytes: a third depends on the number of symbols in use, the rest on |p|. Per source,
+//! whatever n, 50 to 100 us for 1,200 bytes. Index: O(len log len), 0.2 s and 35 MB a megabyte of targets; large sets
+//! are cut into blocks of 64 KiB, each with a walk of its own. Scratch of a worker: 3 MB, 5 for sources that end in a run of
+//! one byte.
 //!
-//! Long runs of one byte in both x and p are its worst case: the tree is then 258 deep, and the walk goes all the way
-//! from every position (10 times slower than zlib, which is quick on runs, for texts that are nothing but runs).
+//! Long runs of one byte in both x and p are its worst case: the tree is then 258 deep, and every position walks all the
+//! way down. Texts of nothing else, on which zlib is quick, take it up to a hundred times as long as zlib.
 //!
 //! References: RFC 1951; Obbad et al. 2024, arXiv:2410.18194, algorithm 1; the suffix tree as intervals of a suffix
 //! array: Abouelhoda, Kurtz, Ohlebusch 2004, doi:10.1016/S1570-8667(03)00065-0.
@@ -113,7 +114,6 @@ impl Pairs {
         if target.is_empty() {
             return Err(Error::new(Cause::EmptyTarget));
         }
-        // Targets are no rows of the source, so they stay out of the caller's progress.
         let target_sizes = sizes(&target, spec, threads, control)?;
         let index = match (engine, spec.level_9_frame_bytes()) {
             (Engine::Naive, _) | (_, None) => None,

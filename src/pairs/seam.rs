@@ -6,7 +6,9 @@
 //! looked at, so targets are taken in lexicographic order and share their seam with the one before if they share those
 //! bytes: a set whose texts all begin alike has one seam.
 //!
-//! Cost: a few hundred bytes of source at most, and as many targets as begin differently.
+//! Cost, for each beginning of its own that a target has: a look at every place where the source's last byte, or two,
+//! occur, and at those that match to its end. Some microseconds for prose and code; at most 4,096 places for each of the
+//! last 258 bytes, if the source ends in a long run.
 
 use std::ops::Range;
 
@@ -43,7 +45,7 @@ pub(super) struct Seams {
     tokens: Vec<Token>,
     found: Vec<Seam>,
     of_target: Vec<usize>,
-    positions: Vec<usize>,
+    positions: Vec<u16>,
     /// By bytes to the source's end; filled when needed.
     ends: Vec<Option<Ends>>,
 }
@@ -98,7 +100,7 @@ impl Seams {
         };
         let mut pending = Match::default();
         let mut at = source.undecided;
-        let mut found = match_at(self, at, 0);
+        let mut found = match_at(self, at, source.given_up);
         while at < text.len() {
             if found.length == 0 {
                 self.tokens.push(literal(text[at], at as u32));
@@ -132,7 +134,7 @@ impl Seams {
             Ends::Touching(range) => range,
         };
         let mut best = Match { length: 0, distance: 0 };
-        for &earlier in &self.positions[range] {
+        for earlier in self.positions[range].iter().map(|&earlier| usize::from(earlier)) {
             let more = follow.common_prefix(&text[earlier + length..], at - earlier);
             *looked_at = (*looked_at).max(more + 1);
             let length = (length + more).min(MAX_MATCH);
@@ -150,10 +152,12 @@ impl Seams {
         }
         let begin = self.positions.len();
         if length < MIN_MATCH {
-            self.positions.extend((1..at).rev().filter(|&earlier| text[earlier..earlier + length] == text[at..]));
+            let equal = |&earlier: &usize| text[earlier..earlier + length] == text[at..];
+            self.positions.extend((1..at).rev().filter(equal).map(|earlier| earlier as u16));
         } else if length <= MAX_MATCH {
             let touches = |&earlier: &usize| common_prefix(&text[earlier..], &text[at..], length) == length;
-            self.positions.extend(source.chain_of(at).take(MAX_CHAIN).filter(touches));
+            let touching = source.chain_of(at).take(MAX_CHAIN).filter(touches);
+            self.positions.extend(touching.map(|earlier| earlier as u16));
         }
         let range = begin..self.positions.len();
         let ends = if !range.is_empty() {

@@ -8,7 +8,8 @@
 //! its own beginning there, from which matches that run over the seam of source and target are made.
 //!
 //! Cost: time O(len log len) for sorting, O(len times tree height) for the inside matches (height at most 256, some
-//! ten for prose and code); memory some 30 bytes a byte of target. Targets too long for the fast engine
+//! ten for prose and code); memory 35 bytes a byte of target, up to 60 where nearly all
+//! sequences of three bytes differ. Targets too long for the fast engine
 //! (level9.rs: `MAX_JOINED`) are left out and listed.
 
 use std::ops::Range;
@@ -18,7 +19,8 @@ use super::parse::INSIDE;
 use super::tree::{Parents, Tree};
 use crate::texts::Texts;
 
-/// Slots of a block at most: a slot is a `u16`, and one value of it is left over for "no leaf".
+/// Slots of a block at most: a slot is a `u16`. Larger blocks would mean fewer walks for large target sets, but numbers
+/// of twice the size everywhere, and what a walk writes would leave the second-level cache.
 pub(super) const MAX_SLOTS: usize = 1 << 16;
 
 /// The targets in the order and the grouping in which the engine works on them.
@@ -68,7 +70,6 @@ fn distinct_bytes(text: &[u8]) -> usize {
 }
 
 /// One target of a block.
-#[derive(Debug)]
 pub(super) struct Target {
     /// Its row in the target set; `None` for the empty text that stands for "x alone".
     pub row: Option<usize>,
@@ -88,7 +89,6 @@ impl Target {
 }
 
 /// A block of targets and all that is known about them.
-#[derive(Debug)]
 pub(super) struct Block {
     pub targets: Vec<Target>,
     /// Bytes by slot.

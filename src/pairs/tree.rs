@@ -44,7 +44,6 @@ impl Node {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct Tree {
     /// Nodes and leaves, the tops first.
     pub nodes: Vec<Node>,
@@ -270,7 +269,7 @@ impl Layout<'_> {
 }
 
 /// A hash table from three bytes to the number of a top; open addressing, at most half full.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Trigrams {
     /// Three bytes with [`Trigrams::TAKEN`], and the top.
     entries: Vec<(u32, u32)>,

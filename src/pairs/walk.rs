@@ -12,10 +12,9 @@
 //!
 //! The tree does not fit into the first-level cache, and a position's way through it is a chain of misses. So all
 //! positions take one step each before any takes the next, without branches that depend on what was just loaded: the
-//! misses of many positions overlap (one position after the other took three times as long: benches/pairs.rs, walk).
+//! misses of many positions overlap (one position after the other took twice as long: benches/steps.rs, walk).
 //!
-//! Cost: some 15 cycles a step; and a store per leaf that is matched at all; but for that independent of the number of
-//! targets.
+//! Cost: some steps for each position of the source, and one store for each byte of target that is matched at all.
 
 use super::level9::{MAX_MATCH, MIN_MATCH, common_prefix, eight_bytes};
 use super::targets::{Block, MAX_SLOTS};
@@ -40,8 +39,6 @@ pub(super) struct Walk {
     /// Marks of nodes, all 0 between walks, and one bit a node that has one.
     marks: Vec<u32>,
     marked: Vec<u64>,
-    /// Leaves that were reached themselves: slot and mark.
-    reached: Vec<(u16, u32)>,
     /// The marks of the leaves below one top.
     poured: Vec<u32>,
 }
@@ -58,7 +55,6 @@ impl Walk {
             next: Vec::new(),
             marks: vec![0; MAX_NODES],
             marked: vec![0; MAX_NODES / 64],
-            reached: Vec::new(),
             poured: vec![0; MAX_SLOTS],
         }
     }
@@ -81,17 +77,12 @@ impl Walk {
     pub fn run(&mut self, block: &Block) {
         self.found.clear();
         self.found.resize(block.inside.len(), 0);
-        self.reached.clear();
         let mut steps = self.enter(&block.tree);
         while steps > 0 {
             steps = self.advance(steps, block);
             std::mem::swap(&mut self.now, &mut self.next);
         }
         self.pour(&block.tree);
-        for &(slot, mark) in &self.reached {
-            let found = &mut self.found[usize::from(slot)];
-            *found = mark.max(*found);
-        }
         self.over_the_seam(block);
     }
 
@@ -111,7 +102,7 @@ impl Walk {
     /// Let the first `steps` of `now` take a step each; those that go on are in `next`, their number is given.
     #[expect(clippy::needless_bitwise_bool, reason = "none of the three can be predicted")]
     fn advance(&mut self, steps: usize, block: &Block) -> usize {
-        let Walk { source, now, next, marks, marked, reached, .. } = self;
+        let Walk { source, now, next, marks, marked, found, .. } = self;
         let end_of_source = source.len() - 8;
         let mut going_on = 0;
         for step in &now[..steps] {
@@ -122,13 +113,13 @@ impl Walk {
             let mark = (length << 16 | position) as u32;
             let at = step.node as usize;
             if node.is_leaf() {
-                reached.push((node.slot, mark));
+                improve(found, node.slot, mark);
             } else {
                 marks[at] = marks[at].max(mark);
                 marked[at / 64] |= 1 << (at % 64);
             }
             if length == rest {
-                continue_over_the_seam(reached, node, length, position, block);
+                continue_over_the_seam(found, node, length, position, block);
             }
             let child = block.tree.child(node, source[position + length]);
             let goes_on = child.is_some() & (length == usize::from(node.depth)) & (length < rest);
@@ -165,8 +156,7 @@ impl Walk {
             }
             let leaves = usize::from(node.first)..=usize::from(node.last);
             for (&slot, &mark) in tree.slot[leaves.clone()].iter().zip(&self.poured[leaves]) {
-                let found = &mut self.found[usize::from(slot)];
-                *found = mark.max(*found);
+                improve(&mut self.found, slot, mark);
             }
             top = marked + 1;
         }
@@ -176,6 +166,12 @@ impl Walk {
         self.poured[usize::from(node.first)..=usize::from(node.last)].fill(self.marks[index]);
         self.marks[index] = 0;
     }
+}
+
+#[inline]
+fn improve(found: &mut [u32], slot: u16, mark: u32) {
+    let best = &mut found[usize::from(slot)];
+    *best = mark.max(*best);
 }
 
 /// The first set bit of `marked` in `from..end`, which is cleared.
@@ -213,12 +209,12 @@ fn along_the_edge(node: &Node, length: usize, text: &[u8], source: &[u8], rest: 
 
 /// All `length` bytes from `position` to the end of the source stand at the leaves below this node.
 #[cold]
-fn continue_over_the_seam(reached: &mut Vec<(u16, u32)>, node: &Node, length: usize, position: usize, block: &Block) {
+fn continue_over_the_seam(found: &mut [u32], node: &Node, length: usize, position: usize, block: &Block) {
     for &slot in &block.tree.slot[usize::from(node.first)..=usize::from(node.last)] {
         let border = usize::from(block.border[usize::from(slot) + length]);
         if border > 0 {
             let length = (length + border).min(MAX_MATCH);
-            reached.push((slot, (length << 16 | position) as u32));
+            improve(found, slot, (length << 16 | position) as u32);
         }
     }
 }
@@ -234,9 +230,8 @@ fn add_from<B: Ord + Copy>(
 ) {
     let begin = list.partition_point(|&(first, _)| first < bytes);
     for &(_, slot) in list[begin..].iter().take_while(|&&(first, _)| first == bytes) {
-        let slot = usize::from(slot);
-        let length = (length + usize::from(block.border[slot + length])).min(MAX_MATCH);
-        found[slot] = found[slot].max((length << 16 | position) as u32);
+        let length = (length + usize::from(block.border[usize::from(slot) + length])).min(MAX_MATCH);
+        improve(found, slot, (length << 16 | position) as u32);
     }
 }
 
