@@ -71,12 +71,13 @@ dist/built: $(WHEEL_FILES) | .venv/made
 rustfmt:
 	$(step) 'rustfmt'
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 
 # Clippy and the tests share target/debug, where the libraries' C code is compiled once for both.
 clippy:
-	$(step) 'clippy, without and with Python'
+	$(step) 'clippy, without and with all features'
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --features python -- -D warnings
+	cargo clippy --locked --all-targets --features python,steps -- -D warnings
 
 # Checked, not linked, so the objects that build scripts make of C code may be for this machine, and quick to make.
 aarch64:

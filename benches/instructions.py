@@ -1,8 +1,8 @@
 """Instructions a row, counted by callgrind: the cost of a row does not grow with the number of rows.
 
 Counts repeat to the digit where times do not, so this works on a busy machine. The fast engine runs alone on one
-thread over a few rows of a file and over many (evenly spaced ones); what reading and preparing cost is subtracted. It
-needs valgrind and takes some minutes::
+thread over a few rows of a file and over many (evenly spaced ones); what reading and preparing cost is subtracted.
+Before, benches/kernel.rs compares the sizes of some rows with zlib's. It needs valgrind and takes some minutes::
 
     python benches/sample.py pool.jsonl.zst sample.jsonl --rows 20000
     python benches/instructions.py --source sample.jsonl --target humaneval.jsonl
@@ -20,6 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+CHECKED_ROWS = 200
+"""Rows whose sizes are compared before anything is counted; arbitrary, some seconds of work."""
+
 
 def kernel() -> str:
     """The program of benches/kernel.rs, built if need be."""
@@ -29,11 +32,15 @@ def kernel() -> str:
     return str(next(message["executable"] for message in messages if message.get("executable")))
 
 
+def texts(options: argparse.Namespace) -> list[str]:
+    """What tells the program which files to read."""
+    return ["--source", os.fspath(options.source), "--target", os.fspath(options.target)]
+
+
 def counted(program: str, rows: int, runs: int, options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     """Instructions of a run over so many rows, and the program's own report."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "--rival", "no"]
-    command += ["--source", os.fspath(options.source), "--target", os.fspath(options.target)]
-    command += ["--rows", str(rows), "--runs", str(runs)]
+    command += [*texts(options), "--rows", str(rows), "--runs", str(runs)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     collected = re.search(r"Collected : (\d+)", finished.stderr)
     if finished.returncode != 0 or collected is None:
@@ -50,6 +57,8 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     program = kernel()
+    check = [program, *texts(options), "--rows", str(CHECKED_ROWS), "--runs", "1"]
+    subprocess.run(check, check=True, stdout=subprocess.DEVNULL)
     results: list[dict[str, Any]] = []
     for rows in options.rows:
         before, _ = counted(program, rows, 0, options)

@@ -3,14 +3,15 @@
 //!
 //! All sizes are compared before a time is told. The two run in turn on one thread and the ratio is taken within each
 //! pair of runs, so that what slows the machine down for a while slows both; told is the median. So it is for two
-//! threads (`--threads`) against one, through `Scorer`, which is what users call. With real texts:
+//! threads (`--threads`) against one, through `Scorer`, which is what users call; every run must give the same scores.
+//! With real texts:
 //!
 //! ```text
 //! cargo bench --bench kernel -- --source sample.jsonl --target humaneval.jsonl --target proofnet.jsonl --rows 2000
 //! ```
 //!
 //! `--rival no` runs the fast engine alone and checks and times nothing; with `--runs 0` it only reads and prepares.
-//! That is for tools that watch the process: `instructions.py`, profilers.
+//! That is for tools that watch the process: profilers, and `instructions.py`, which checks before.
 
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 #![expect(clippy::print_stderr, reason = "the error that ends a benchmark")]
@@ -27,7 +28,7 @@ use zipfit::pairs::{Engine, Pairs, Worker};
 use zipfit::{Aggregate, Control, Metric, Result, Scorer, Spec, Texts};
 
 fn main() -> ExitCode {
-    let measured = Options::read("kernel", 2000, 5).and_then(|options| {
+    let measured = Options::read("kernel", 2000, &["--runs R", "--threads T", "--rival no"]).and_then(|options| {
         let source = options.source_rows()?;
         let sets = options.target_sets()?;
         let results = sets.iter().map(|(name, target)| measure(name, target, &source, &options));
@@ -74,18 +75,30 @@ fn measure(name: &str, target: &Texts, source: &Texts, options: &Options) -> Res
     let [fast_seconds, portable_seconds, naive_seconds] = seconds;
     tell(&mut result, "us a pair", [("zipfit", &fast_seconds), ("one zlib stream", &naive_seconds)], pairs);
     tell(&mut result, "us a pair", [("portable", &portable_seconds), ("one zlib stream", &naive_seconds)], pairs);
-    let mut seconds = [Vec::new(), Vec::new()];
+    time_threads(&mut result, target, source, options)?;
+    Ok(result)
+}
+
+/// Whole scores on several threads and on one.
+///
+/// # Panics
+/// When a run gives other scores than the first.
+fn time_threads(result: &mut Value, target: &Texts, source: &Texts, options: &Options) -> Result<()> {
+    let control = Control::default();
     let scorer = Scorer::prepare(target.clone(), Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+    let expected = scorer.score(source, 1, &control)?;
+    let mut seconds = [Vec::new(), Vec::new()];
     for _ in 0..options.runs {
         for (threads, seconds) in [options.threads, 1].into_iter().zip(&mut seconds) {
             let start = Instant::now();
-            black_box(scorer.score(source, threads, &control)?);
+            let scores = scorer.score(source, threads, &control)?;
             seconds.push(start.elapsed().as_secs_f64());
+            assert_eq!(scores, expected, "{threads} threads");
         }
     }
     let many = format!("{} threads", options.threads);
-    tell(&mut result, "us a row", [(&many, &seconds[0]), ("one thread", &seconds[1])], source.len() as f64);
-    Ok(result)
+    tell(result, "us a row", [(&many, &seconds[0]), ("one thread", &seconds[1])], source.len() as f64);
+    Ok(())
 }
 
 /// Write the medians of runs in turn into the result, and the median of the ratios of the second to the first.

@@ -36,7 +36,7 @@ struct Found {
 }
 
 fn main() -> ExitCode {
-    let verified = Options::read("verify", 500, 1).and_then(|options| {
+    let verified = Options::read("verify", 500, &["--threads T"]).and_then(|options| {
         let source = options.source_rows()?;
         let sets = options.target_sets()?;
         let results = sets.iter().map(|(name, target)| verify(name, target, &source, options.threads));

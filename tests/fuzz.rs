@@ -39,7 +39,7 @@ fn instructions_are_followed() {
     assert_eq!(texts(&[6, b'a', b'b', 5, 2, 1, 0, 1, 0]).1, [b"b"], "a piece of the source, from 1");
     assert_eq!(texts(&noise).0.len(), 10);
     assert_eq!(texts(&[5, 5, 5]).1.len(), 3);
-    assert_eq!(texts(&[5; 100]).1.len(), 20);
+    assert_eq!(texts(&[5; 100]).1.len(), 40);
     // 241 = 40 * 6 + 1: copies of 256 << 5 bytes, cut at 34,000; the joined texts are cut at 150,000.
     let long = [[6, b'a', b'b'].as_slice(), &[241, 255, 1, 0].repeat(9), &[5, 6, b'x', b'y'].repeat(9)];
     let (source, target) = texts(&long.concat());

@@ -2,11 +2,15 @@
 
 #![allow(dead_code, clippy::print_stdout, reason = "each benchmark uses a part, and prints what it found")]
 
+#[path = "../../tests/common/random.rs"]
+mod random;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
+pub use random::random;
 use serde_json::{Value, json};
 use zipfit::codec::Codec;
 use zipfit::error::Side;
@@ -23,9 +27,9 @@ pub struct Options {
     pub target: Vec<PathBuf>,
     /// Rows of the source that are measured, evenly spaced.
     pub rows: usize,
-    /// Runs of each, in turn.
+    /// Runs of each, in turn; 5 unless said otherwise.
     pub runs: usize,
-    /// Threads where a benchmark uses several.
+    /// Threads where a benchmark uses several; 2 unless said otherwise.
     pub threads: usize,
     /// Whether the naive engine runs too.
     pub rival: bool,
@@ -34,31 +38,36 @@ pub struct Options {
 }
 
 impl Options {
-    /// Read the command line.
+    /// Read the command line of a benchmark that measures so many `rows` by default. All take --source, --target,
+    /// --rows and --record; `more` are the others that this one uses, each with its value, as in "--runs R".
     ///
     /// # Errors
-    /// A parameter error that lists the options, for one that is not known or lacks its value.
-    pub fn read(bench: &str, rows: usize, runs: usize) -> Result<Options> {
+    /// A parameter error that lists the options, for one that the benchmark does not use or that lacks its value.
+    pub fn read(bench: &str, rows: usize, more: &[&str]) -> Result<Options> {
         let mut options = Options {
             bench: bench.to_owned(),
             source: None,
             target: Vec::new(),
             rows,
-            runs,
+            runs: 5,
             threads: 2,
             rival: true,
             record: None,
         };
+        let known = [&["--source FILE", "--target FILE...", "--rows N", "--record FILE"][..], more].concat();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             // `cargo bench` adds --bench.
             if word == "--bench" {
                 continue;
             }
-            let usage = "[--source FILE --target FILE...] [--rows N] [--runs R] [--threads T] [--rival no] \
-                         [--record FILE]";
-            let refuse = |what: &str| Error::parameter(format!("{word}: {what}; the options are {usage}"));
-            let value = words.next().ok_or_else(|| refuse("not an option with a value"))?;
+            let refuse = |what: &str| {
+                Error::parameter(format!("{word}: {what}; the options of {bench} are {}", known.join(", ")))
+            };
+            if !known.iter().any(|option| option.split(' ').next() == Some(&word)) {
+                return Err(refuse("not an option here"));
+            }
+            let value = words.next().ok_or_else(|| refuse("has no value"))?;
             let number = || value.parse().map_err(|_| refuse("not a number"));
             match word.as_str() {
                 "--source" => options.source = Some(value.into()),
@@ -66,9 +75,9 @@ impl Options {
                 "--rows" => options.rows = number()?,
                 "--runs" => options.runs = number()?,
                 "--threads" => options.threads = number()?,
-                "--rival" => options.rival = value != "no",
+                "--rival" if value == "no" => options.rival = false,
                 "--record" => options.record = Some(value.into()),
-                _ => return Err(refuse("not an option")),
+                _ => return Err(refuse("not a value for it")),
             }
         }
         if options.source.is_some() == options.target.is_empty() {
@@ -183,15 +192,6 @@ pub fn code(bytes: usize, random: &mut impl FnMut() -> u32) -> Vec<u8> {
     }
     text.truncate(bytes);
     text
-}
-
-/// Random numbers of 32 bits: the high half of a linear congruential generator with Knuth's constants (MMIX).
-pub fn random(seed: u64) -> impl FnMut() -> u32 {
-    let mut state = seed;
-    move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 32) as u32
-    }
 }
 
 /// Bytes a text, rounded down.

@@ -136,9 +136,9 @@ mod tests {
     use flate2::{Compress, Compression, FlushCompress};
     use proptest::prelude::*;
 
-    use super::super::tokens_by_hand;
     use super::*;
     use crate::pairs::test_texts::cases;
+    use crate::pairs::tokens_by_hand;
 
     /// Bytes of the raw stream that zlib makes.
     fn zlib_bytes(text: &[u8]) -> u32 {

@@ -28,8 +28,8 @@ const TEXT_BYTES: usize = 34_000;
 /// milliseconds, or 0.1 s for texts made to slow zlib down. Four of the longest texts fit in.
 const JOINED_BYTES: usize = 150_000;
 
-/// Most targets: more than two batches of eight, so that full and unfull ones occur.
-const TARGETS: usize = 20;
+/// Most targets: more than two batches of sixteen, so that full and unfull ones occur.
+const TARGETS: usize = 40;
 
 /// Bytes of gzip's frame (RFC 1952: 10 before the DEFLATE stream, 8 after it).
 const GZIP_FRAME_BYTES: u64 = 18;
