@@ -95,7 +95,8 @@ impl Seams {
                 return Match::default();
             }
             let found = seams.match_at(source, text, at, follow, &mut looked_at);
-            is_certain &= found.distance <= chain_limit(before) || source.chain_bound(text, at) <= chain_limit(before);
+            let limit = chain_limit(before);
+            is_certain &= found.distance <= limit || source.depth(text, at, found.distance) <= limit;
             found
         };
         let mut pending = Match::default();

@@ -124,9 +124,14 @@ impl Source {
         usize::from(self.buckets[hash].count)
     }
 
-    /// Candidates, at most, of a search at a position of the source, with any target behind it.
-    pub fn chain_bound(&self, text: &[u8], at: usize) -> usize {
-        if at + MIN_MATCH <= text.len() { self.bucket(hash(text, at)) } else { self.largest_bucket + SEAM_TRIGRAMS }
+    /// Candidates, at most, that zlib looks at until it comes to the one `distance` before a position of the source.
+    ///
+    /// What stands behind the source matters only to its last two positions, whose chains are those of unknown bytes.
+    pub fn depth(&self, text: &[u8], at: usize, distance: usize) -> usize {
+        if at + MIN_MATCH > text.len() {
+            return self.largest_bucket + SEAM_TRIGRAMS;
+        }
+        1 + self.chain_of(at).take_while(|&earlier| earlier > at - distance).count()
     }
 
     fn chain(&mut self, text: &[u8]) {
