@@ -94,7 +94,8 @@ impl Options {
         let Some(path) = &self.source else { return Ok(generated(self.rows, 1)) };
         let all = read(path, Side::Source)?;
         let rows = self.rows.min(all.len());
-        Ok((0..rows).map(|i| all.get(i * all.len() / rows)).collect())
+        // The middle ones of equal stretches.
+        Ok((0..rows).map(|i| all.get((2 * i + 1) * all.len() / (2 * rows))).collect())
     }
 
     /// Target sets with their names.

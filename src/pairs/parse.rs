@@ -84,7 +84,7 @@ impl Joined<'_> {
     /// Whether no chain limit can have kept zlib from one of the matches.
     ///
     /// A match is among the first `distance` candidates, so that a limit not below its distance does not matter; nor
-    /// does one that no chain reaches. `before` is the length of the match at the source's last byte, 0 for none;
+    /// does one that the candidates counted one by one do not reach. `before` is the length of the match at the source's last byte, 0 for none;
     /// `largest_bucket` that of the target.
     pub fn is_certain(&self, before: usize, source: &Source, largest_bucket: usize) -> bool {
         let mut limit = chain_limit(before);
@@ -93,8 +93,10 @@ impl Joined<'_> {
             let length = (found >> 16) as usize;
             let distance = distance(found, (self.source_len + at) as u32) as usize;
             if length > 0 && distance > limit {
-                let chain = source.bucket(hash(self.text, at)) + largest_bucket + SEAM_TRIGRAMS;
-                if chain > limit {
+                // Inside the target there is nothing of the source between, and `newer` counts nothing.
+                let earlier = self.source_len + at - distance;
+                let depth = 1 + source.newer(hash(self.text, at), earlier) + largest_bucket + SEAM_TRIGRAMS;
+                if depth > limit {
                     return false;
                 }
             }

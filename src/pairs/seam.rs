@@ -96,7 +96,7 @@ impl Seams {
             }
             let found = seams.match_at(source, text, at, follow, &mut looked_at);
             let limit = chain_limit(before);
-            is_certain &= found.distance <= limit || source.depth(text, at, found.distance) <= limit;
+            is_certain &= found.distance <= limit || source.depth(text, follow.bytes, at, found.distance) <= limit;
             found
         };
         let mut pending = Match::default();

@@ -119,19 +119,23 @@ impl Source {
         self.tokens += 1;
     }
 
-    /// Positions of the source in the bucket of this hash.
-    pub fn bucket(&self, hash: usize) -> usize {
-        usize::from(self.buckets[hash].count)
+    /// Positions of the source with this hash, those after `earlier` alone.
+    pub fn newer(&self, hash: usize, earlier: usize) -> usize {
+        let newest = usize::from(self.buckets[hash].newest);
+        usize::from(newest > earlier) + self.chain_of(newest).take_while(|&at| at > earlier).count()
     }
 
-    /// Candidates, at most, that zlib looks at until it comes to the one `distance` before a position of the source.
-    ///
-    /// What stands behind the source matters only to its last two positions, whose chains are those of unknown bytes.
-    pub fn depth(&self, text: &[u8], at: usize, distance: usize) -> usize {
-        if at + MIN_MATCH > text.len() {
-            return self.largest_bucket + SEAM_TRIGRAMS;
+    /// Candidates, at most, that zlib looks at until it comes to the one `distance` before a position of the source, with
+    /// `behind` behind the source. The chains of the source's last two positions are those of bytes of both.
+    pub fn depth(&self, text: &[u8], behind: &[u8], at: usize, distance: usize) -> usize {
+        if at + MIN_MATCH <= text.len() {
+            return 1 + self.chain_of(at).take_while(|&earlier| earlier > at - distance).count();
         }
-        1 + self.chain_of(at).take_while(|&earlier| earlier > at - distance).count()
+        let mut three = [0; MIN_MATCH];
+        for (byte, &of) in three.iter_mut().zip(text[at..].iter().chain(behind)) {
+            *byte = of;
+        }
+        1 + self.newer(hash(&three, 0), at - distance) + SEAM_TRIGRAMS
     }
 
     fn chain(&mut self, text: &[u8]) {
