@@ -26,7 +26,7 @@
 //! zlib does not always find the best match: a search looks at 4,096 earlier positions at most, or at 1,024. The
 //! **guard** (`fast.rs`) turns away every pair in which that could have mattered; they go through the naive engine,
 //! as do pairs of more than 32,506 bytes together (beyond that the first bytes are too far away) or of more than 16,382
-//! tokens (a second DEFLATE block), and the empty source. That is one real pair in some thousand (docs/speed.md);
+//! tokens (a second DEFLATE block), and the empty source. That is one real pair in ten thousand (docs/speed.md);
 //! without the guard some of them would come out smaller than zlib makes them (a test in `fast.rs` has one). Level 9
 //! alone: at level 6 a search is cut short in nearly half of all texts.
 //!
