@@ -45,10 +45,11 @@ def run_on_terminal(arguments: list[str], cwd: Path, **changes: str) -> str:
 
 
 def long_select(folder: Path) -> list[str]:
-    """Return a command that takes a second or so."""
+    """Return a command that takes a second or so: at level 6 each pair is compressed."""
     write_texts(folder / "pool.jsonl", [f"{i * i * 7919:x} {i**40:o} " * 8 for i in range(1_500)])
     write_texts(folder / "target.jsonl", [f"{i**60:o}" * 20 for i in range(16)])
-    return command("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "3", "-o", "out", "--threads", "1")
+    choose = ["--top-k", "3", "-o", "out", "--compressor", "gzip-6", "--threads", "1"]
+    return command("select", "pool.jsonl", "--target", "target.jsonl", *choose)
 
 
 @needs_terminal

@@ -100,13 +100,13 @@ print(len(os.listdir("/proc/self/task")) - before)
     assert after == 3
 
 
-# Minutes of work, if it is not interrupted.
+# Ten seconds of work and more, if it is not interrupted.
 LONG_RANK = """
 import sys, time, zipfit
 source = [(f"row {i} " * 700) for i in range(20_000)]
 print("ranking", flush=True)
 try:
-    zipfit.rank(source, ["target " * 600] * 20, threads=int(sys.argv[1]), compressor=sys.argv[2])
+    zipfit.rank(source, ["target " * 600] * 100, threads=int(sys.argv[1]), compressor=sys.argv[2])
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -176,7 +176,7 @@ def test_other_threads_run_while_a_rank_is_going_on() -> None:
     ticker = threading.Thread(target=tick)
     ticker.start()
     start = time.perf_counter()
-    zipfit.rank(SOURCE * 20, TARGET * 4, threads=1)
+    zipfit.rank(SOURCE * 100, TARGET * 8, threads=1)
     stop = time.perf_counter()
     done.set()
     ticker.join()
