@@ -65,8 +65,9 @@ impl Header {
         let [mut zeros, mut one, mut two, mut some, mut many, mut full] = [Bytes::ZERO; 6];
         let mut next_row = first;
         for &row in rows {
-            // Rows that are left out are zeros in every lane, 253 at most. 256 zeros can follow each other; 255 are
-            // written with the same symbols, so it does no harm that the sum stops there.
+            // Rows that are left out are zeros in every lane: 255 at most, as a text begins with a literal and has an
+            // end of block. 256 zeros, in one lane, are written with the same symbols as 255, so it does no harm that
+            // the sum stops there.
             let skipped = Bytes::all((row - next_row) as u8);
             next_row = row + 1;
             let unused = Lanes(lengths[usize::from(row)]).equals(Bytes::ZERO);

@@ -11,8 +11,9 @@
 //! | header | counts of runs of code lengths, and a tree of 19 | [`header`](super::header) |
 //! | lanes that break a limit | zlib's steps, one by one | [`trees`] |
 //!
-//! Cost of a lane with 80 literals and lengths and 18 distances (joined texts of 1,900 bytes; Zen 3): 1.3 us with AVX2, of which the heaps take 0.8; 2.3 us without; 12 us in `trees`, which takes at most 0.1% of
-//! real pairs. Lanes of similar numbers of symbols waste least.
+//! Cost of a lane with 80 literals and lengths and 18 distances (joined texts of 1,900 bytes; Zen 3): 1.3 us with AVX2, of
+//! which the heaps take 0.8; 2.3 us without; 12 us in `trees`, which takes at most 0.1% of real pairs. Lanes of similar
+//! numbers of symbols waste least.
 
 use std::ops::Range;
 

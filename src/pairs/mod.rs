@@ -33,8 +33,8 @@
 //! # Cost
 //! Per pair 4 us for 1,200 and 700 bytes: a third depends on the number of symbols in use, the rest on |p|. Per source,
 //! whatever n, 50 to 100 us for 1,200 bytes. Index: O(len log len), 0.2 s and 35 MB a megabyte of targets; large sets
-//! are cut into blocks of 64 KiB, each with a walk of its own. Scratch of a worker: 3 MB, 5 for sources that end in a run of
-//! one byte.
+//! are cut into blocks of 64 KiB, each with a walk of its own. Scratch of a worker: 3 MB, 5 for sources that end in a
+//! run of one byte.
 //!
 //! Long runs of one byte in both x and p are its worst case: the tree is then 258 deep, and every position walks all the
 //! way down. Texts of nothing else, on which zlib is quick, take it up to a hundred times as long as zlib.

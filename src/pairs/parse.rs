@@ -84,8 +84,8 @@ impl Joined<'_> {
     /// Whether no chain limit can have kept zlib from one of the matches.
     ///
     /// A match is among the first `distance` candidates, so that a limit not below its distance does not matter; nor
-    /// does one that the candidates counted one by one do not reach. `before` is the length of the match at the source's last byte, 0 for none;
-    /// `largest_bucket` that of the target.
+    /// does one that the candidates, counted one by one, do not reach. `before` is the length of the match at the
+    /// source's last byte, 0 for none; `largest_bucket` that of the target.
     pub fn is_certain(&self, before: usize, source: &Source, largest_bucket: usize) -> bool {
         let mut limit = chain_limit(before);
         for (at, (with_source, inside)) in self.with_source.iter().zip(self.inside).enumerate().take(self.text.len()) {

@@ -125,8 +125,8 @@ impl Source {
         usize::from(newest > earlier) + self.chain_of(newest).take_while(|&at| at > earlier).count()
     }
 
-    /// Candidates, at most, that zlib looks at until it comes to the one `distance` before a position of the source, with
-    /// `behind` behind the source. The chains of the source's last two positions are those of bytes of both.
+    /// Candidates, at most, that zlib looks at until it comes to the one `distance` before a position of the source,
+    /// with `behind` behind the source. The chains of the source's last two positions are those of bytes of both.
     pub fn depth(&self, text: &[u8], behind: &[u8], at: usize, distance: usize) -> usize {
         if at + MIN_MATCH <= text.len() {
             return 1 + self.chain_of(at).take_while(|&earlier| earlier > at - distance).count();

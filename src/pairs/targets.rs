@@ -8,9 +8,8 @@
 //! its own beginning there, from which matches that run over the seam of source and target are made.
 //!
 //! Cost: time O(len log len) for sorting, O(len times tree height) for the inside matches (height at most 256, some
-//! ten for prose and code); memory 35 bytes a byte of target, up to 60 where nearly all
-//! sequences of three bytes differ. Targets too long for the fast engine
-//! (level9.rs: `MAX_JOINED`) are left out and listed.
+//! ten for prose and code); memory 35 bytes a byte of target, up to 60 where nearly all sequences of three bytes differ.
+//! Targets too long for the fast engine (level9.rs: `MAX_JOINED`) are left out and listed.
 
 use std::ops::Range;
 

@@ -14,10 +14,10 @@
 //! positions take one step each before any takes the next, without branches that depend on what was just loaded: the
 //! misses of many positions overlap.
 //!
-//! N.B. Measured in whole runs (benches/kernel.rs, 82 targets), and slower: one position after the other (twice the time of
-//! the walk); the matches kept by leaf and gathered by the parse, slot by slot (twice the time of pouring them out to
-//! their slots); the inside matches copied to where the marks go first, instead of taking the larger of the two in the
-//! parse (0.2 us a pair).
+//! N.B. Measured in whole runs (benches/kernel.rs, 82 targets), and slower: one position after the other (twice the time
+//! of the walk); the matches kept by leaf and gathered by the parse, slot by slot (twice the time of pouring them out
+//! to their slots); the inside matches copied to where the marks go first, instead of taking the larger of the two in
+//! the parse (0.2 us a pair).
 //!
 //! Cost: some steps for each position of the source, and one store for each byte of target that is matched at all.
 
