@@ -202,7 +202,8 @@ proptest! {
 
 /// Lengths where zlib changes its ways: the longest match (258) and what it must see ahead (262); where a match of
 /// three bytes gets too far (4,096); a full DEFLATE block in tokens (16,383), which is one in bytes for noise, and well
-/// below it (12,000); the farthest distance (32,506) and the window (32,768). The engine does no pair of more than 16,382 tokens or 32,506 bytes.
+/// below it (12,000); the farthest distance (32,506) and the window (32,768). The fast engine does no pair of more than
+/// 16,382 tokens or 32,506 bytes.
 const EDGES: [usize; 10] = [3, 5, 258, 262, 4096, 12_000, 16_383, 32_506, 32_768, 33_026];
 
 proptest! {
