@@ -30,13 +30,15 @@
 //!
 //! # Modules
 //! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target; [`metric`] turns sizes
-//! into scores; [`rank`] puts the three together; [`select`] chooses rows by score; [`read`] and [`write`] deal with
-//! files. [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what
+//! into scores; [`rank`] puts the three together; [`select`] chooses rows by score, [`cover`] jointly, by the
+//! [`ngrams`] of the target; [`read`] and [`write`] deal with files. [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what
 //! all of them speak. The Python extension is built from the same crate by the feature `python`.
 
 pub mod codec;
+pub mod cover;
 pub mod error;
 pub mod metric;
+pub mod ngrams;
 pub mod pairs;
 pub mod parallel;
 pub mod rank;

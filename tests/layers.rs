@@ -16,7 +16,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("texts", &["error"]),
     // The cancel flag is `parallel`'s.
     ("codec", &["error", "parallel"]),
+    ("ngrams", &["error", "parallel", "texts"]),
     // 1: scoring. Never `read` or `write`.
+    ("cover", &["error", "ngrams", "parallel", "texts"]),
     ("pairs", &["codec", "error", "metric", "parallel", "texts"]),
     ("rank", &["codec", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
@@ -25,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The places of rows are `read`'s.
     ("write", &["error", "parallel", "read", "texts"]),
     // 3: Python. On nobody's list, because nothing may use it.
-    ("py", &["codec", "error", "metric", "pairs", "parallel", "rank", "read", "select", "texts", "write"]),
+    ("py", &["codec", "cover", "error", "metric", "pairs", "parallel", "rank", "read", "select", "texts", "write"]),
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 //! No algorithm lives here and nothing imports this module. The stub `python/zipfit/_core.pyi` is its documentation.
 #![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
 
+mod cover;
 mod errors;
 mod files;
 mod interrupt;
@@ -17,6 +18,8 @@ use crate::codec::{CODECS, Spec};
 /// Compiled core of zipfit.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::cover::{PyCover, cover};
     #[pymodule_export]
     use super::files::{PyBatch, PyOutput, PyReader, read_lines};
     #[pymodule_export]

@@ -79,7 +79,7 @@ pub(super) fn within<'py>(
 }
 
 /// A numpy vector of any strides, copied.
-fn vector<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> Vec<T> {
+pub(super) fn vector<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> Vec<T> {
     array.as_array().iter().copied().collect()
 }
 

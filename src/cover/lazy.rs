@@ -1,0 +1,287 @@
+//! Joint selection by lazy greedy search: the same rows as by looking at every row in every step.
+//!
+//! What a row would add to F only falls as other rows are chosen (F is submodular), so what it would have added some
+//! steps ago is an upper bound of what it would add now. A heap holds the bounds; the row on top is looked at again, and
+//! chosen if it still stands on top.
+//!
+//! That is exact in floating point too, without any tolerance between steps: a term
+//! `w m beta / ((c + beta) (c + m + beta))` falls or stays as c grows in every single rounded operation, and a sum in a
+//! fixed order falls or stays with its terms. The fixed order (by n, then by first occurrence) needs the text, and a walk
+//! over it takes ten times as long as a sum over the packed n-grams of the row in any order. So a row is first looked at
+//! by such a sum, which, lifted by more than its rounding errors, is a bound too; only a row that stays on top is walked:
+//! one or two a step.
+//!
+//! Reference: Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set functions".
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
+
+use super::features::FeatureCounter;
+use super::postings::{Packer, Postings, Unit};
+use super::{Candidates, Chosen};
+use crate::error::Result;
+use crate::ngrams::{Counter, Ngrams};
+use crate::parallel::{self, Control};
+use crate::texts::Texts;
+
+/// Rows that a thread takes at a time in the first pass. A row takes some 20 us; more would leave threads idle at the
+/// end, fewer would make the common counter felt.
+const CHUNK_ROWS: usize = 32;
+
+/// Rows that are looked at again together: as many at first in each step, then twice as many each time, until the best row
+/// is one that was looked at. Fewer leave threads idle or waiting for each other, more look at rows in vain.
+const FIRST_BATCH: usize = 32;
+
+/// The most rows that are looked at again together; arbitrary (some milliseconds).
+const LARGEST_BATCH: usize = 4096;
+
+/// Sets of n-grams up to this size have their rows packed in bytes, larger ones in units of two: with 800 n-grams a row,
+/// steps are then 160 wide in the mean, and every fifth does not fit a byte.
+const FEW_NGRAMS: usize = 1 << 17;
+
+/// Choose until no candidate is left that fits and adds anything.
+pub(super) fn choose(
+    source: &Texts,
+    ngrams: &Ngrams,
+    candidates: &Candidates,
+    beta: f64,
+    threads: usize,
+    control: &Control,
+) -> Result<Chosen> {
+    let state = State::new(ngrams, beta);
+    let task = Task { source, ngrams, candidates, threads, control };
+    if ngrams.weights().len() <= FEW_NGRAMS {
+        Search::<u8>::begin(&task, state)?.run()
+    } else {
+        Search::<u16>::begin(&task, state)?.run()
+    }
+}
+
+struct Task<'a> {
+    source: &'a Texts,
+    ngrams: &'a Ngrams,
+    candidates: &'a Candidates<'a>,
+    threads: usize,
+    control: &'a Control,
+}
+
+struct Search<'a, U> {
+    task: &'a Task<'a>,
+    heap: BinaryHeap<Look>,
+    /// Of each candidate.
+    postings: Vec<Postings<U>>,
+    state: State<'a>,
+    /// Rows chosen until now.
+    step: u32,
+}
+
+impl<'a, U: Unit> Search<'a, U> {
+    /// Take all candidates apart, and bound what each adds to nothing.
+    fn begin(task: &'a Task<'a>, state: State<'a>) -> Result<Search<'a, U>> {
+        let Task { source, ngrams, candidates, threads, control } = *task;
+        let mut first = Vec::new();
+        first.resize_with(candidates.rows.len(), || (Postings::none(), 0.0));
+        let scratch = || Ok((Counter::new(ngrams), Packer::new()));
+        parallel::fill_rows(&mut first, 1, CHUNK_ROWS, threads, control, scratch, |(counter, packer), at, chunk| {
+            for (&row, (postings, score)) in candidates.rows[at..].iter().zip(chunk) {
+                let text = source.get(row);
+                packer.begin(ngrams.weights().len());
+                counter.count(text, |id, count| packer.push(id, count));
+                *postings = packer.finish(text.len());
+                *score = state.bound(postings);
+            }
+            Ok(())
+        })?;
+        let looks = first.iter().zip(0..).filter(|((_, score), _)| *score > 0.0);
+        let heap = looks.map(|(&(_, score), index)| Look { score, index: Reverse(index), step: 0 }).collect();
+        let postings = first.into_iter().map(|(postings, _)| postings).collect();
+        Ok(Search { task, heap, postings, state, step: 0 })
+    }
+
+    fn run(mut self) -> Result<Chosen> {
+        let candidates = self.task.candidates;
+        let mut counter = FeatureCounter::new(self.task.ngrams);
+        let mut left = candidates.budget;
+        let mut chosen = Chosen::default();
+        let mut batch = FIRST_BATCH;
+        // What the row on top adds, once that was found and not only bounded.
+        let mut found: Option<(u32, f64)> = None;
+        while let Some(top) = self.heap.peek() {
+            self.task.control.check()?;
+            let Reverse(index) = top.index;
+            let row = candidates.rows[index as usize];
+            let text = self.task.source.get(row);
+            if candidates.cost(row) > left {
+                chosen.passed_over = true;
+                self.heap.pop();
+            } else if top.step < self.step {
+                self.look_again(batch)?;
+                batch = (2 * batch).min(LARGEST_BATCH);
+            } else if let Some((_, gained)) = found.filter(|&(found, _)| found == index) {
+                self.heap.pop();
+                left -= candidates.cost(row);
+                chosen.rows.push((row, gained));
+                self.state.add(counter.features(text));
+                self.step += 1;
+                batch = FIRST_BATCH;
+                found = None;
+            } else {
+                // Its bound was the largest; what it really adds may put another row on top.
+                let gained = self.state.gain(counter.features(text));
+                found = Some((index, gained));
+                self.heap.pop();
+                if gained > 0.0 {
+                    self.heap.push(Look { score: gained / text.len() as f64, index: Reverse(index), step: self.step });
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Bound the best `batch` rows anew, as far as they were last looked at in an earlier step.
+    fn look_again(&mut self, batch: usize) -> Result<()> {
+        let mut looks = Vec::with_capacity(batch);
+        while looks.len() < batch
+            && let Some(top) = self.heap.peek_mut()
+            && top.step < self.step
+        {
+            looks.push(PeekMut::pop(top));
+        }
+        let (state, postings, step) = (&self.state, &self.postings, self.step);
+        let Task { threads, control, .. } = *self.task;
+        parallel::fill_rows(
+            &mut looks,
+            1,
+            FIRST_BATCH / 2,
+            threads,
+            control,
+            || Ok(()),
+            |(), _, looks| {
+                for look in looks {
+                    look.score = state.bound(&postings[look.index.0 as usize]);
+                    look.step = step;
+                }
+                Ok(())
+            },
+        )?;
+        self.heap.extend(looks);
+        Ok(())
+    }
+}
+
+/// What a candidate was seen to be worth; the best is the next to be looked at.
+struct Look {
+    /// What it adds per byte, or a bound of it.
+    score: f64,
+    /// Its place among the candidates.
+    index: Reverse<u32>,
+    /// How many rows were chosen then.
+    step: u32,
+}
+
+impl Ord for Look {
+    fn cmp(&self, other: &Look) -> Ordering {
+        self.score.total_cmp(&other.score).then(self.index.cmp(&other.index))
+    }
+}
+
+impl PartialOrd for Look {
+    fn partial_cmp(&self, other: &Look) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Look {
+    fn eq(&self, other: &Look) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Look {}
+
+/// How often each n-gram of the target occurs in the rows chosen until now.
+struct State<'a> {
+    weights: &'a [u64],
+    counts: Vec<u64>,
+    beta: f64,
+    /// Of each n-gram its term for one more occurrence: two of three are of this kind.
+    once: Vec<f32>,
+    /// What makes its term for more.
+    often: Vec<Often>,
+}
+
+/// Of one n-gram `w beta / (c + beta)` and `c + beta`: with m more occurrences its term is `first m / (second + m)`.
+#[derive(Clone, Copy)]
+struct Often(f32, f32);
+
+/// How far a term in float32 may lie below the true one, relative to it: four roundings (2^-24 each), doubled and doubled
+/// again.
+const ROUGHNESS: f64 = 16.0 / (1 << 24) as f64;
+
+impl<'a> State<'a> {
+    fn new(ngrams: &'a Ngrams, beta: f64) -> State<'a> {
+        let weights = ngrams.weights();
+        let often: Vec<Often> = weights.iter().map(|&weight| Often::new(weight, 0, beta)).collect();
+        State {
+            weights,
+            counts: vec![0; weights.len()],
+            beta,
+            once: often.iter().map(|often| often.term(1.0)).collect(),
+            often,
+        }
+    }
+
+    /// F(S + x) - F(S), the terms summed in the order given.
+    fn gain(&self, features: impl Iterator<Item = (usize, u64)>) -> f64 {
+        let mut sum = 0.0;
+        for (id, count) in features {
+            sum += term(self.weights[id], self.counts[id], count, self.beta);
+        }
+        sum
+    }
+
+    /// No less than [`State::gain`] of a row gives, in whatever order, per byte, now and ever after.
+    fn bound<U: Unit>(&self, postings: &Postings<U>) -> f64 {
+        if postings.units() == 0 {
+            return 0.0;
+        }
+        // Apart, so that additions do not wait for each other.
+        let (mut once, mut often) = (0.0, 0.0);
+        postings.each(
+            self.weights.len(),
+            |id, is| once += f64::from(if is { self.once[id] } else { 0.0 }),
+            |id, count| {
+                let ngram = self.often[id];
+                often += f64::from(count.map_or(ngram.0, |count| ngram.term(count as f32)));
+            },
+        );
+        // Besides, either sum is off by at most 2^-53 of itself a term, of which there are no more than units.
+        let margin = 1.0 + ROUGHNESS + postings.units() as f64 * 2.0 * f64::EPSILON;
+        (once + often) * margin / postings.bytes as f64
+    }
+
+    fn add(&mut self, features: impl Iterator<Item = (usize, u64)>) {
+        for (id, count) in features {
+            self.counts[id] += count;
+            self.often[id] = Often::new(self.weights[id], self.counts[id], self.beta);
+            self.once[id] = self.often[id].term(1.0);
+        }
+    }
+}
+
+impl Often {
+    fn new(weight: u64, count: u64, beta: f64) -> Often {
+        let count_and_beta = count as f64 + beta;
+        Often((weight as f64 * beta / count_and_beta) as f32, count_and_beta as f32)
+    }
+
+    fn term(self, more: f32) -> f32 {
+        self.0 * more / (self.1 + more)
+    }
+}
+
+/// `w (c + m) / (c + m + beta) - w c / (c + beta)`, without the difference of two nearly equal numbers.
+#[inline]
+fn term(weight: u64, count: u64, more: u64, beta: f64) -> f64 {
+    (weight as f64 * more as f64 * beta) / ((count as f64 + beta) * ((count + more) as f64 + beta))
+}
