@@ -22,19 +22,20 @@
 //! let target = Texts::from_iter(["The mean of the data.", "The median of the data."]);
 //! let source = Texts::from_iter(["Open a socket.", "The mode of the data.", "Draw a line."]);
 //! let control = Control::default();
-//! let scorer = Scorer::prepare(target, Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+//! let scorer = Scorer::prepare(target, Metric::DEFAULT, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
 //! let scores = scorer.score(&source, 1, &control)?;
 //! assert_eq!(select::top_k(&select::order(&scores)?, None, 1)?, [1]);
 //! # Ok::<(), zipfit::Error>(())
 //! ```
 //!
 //! # Modules
-//! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target; [`metric`] turns sizes
-//! into scores; [`rank`] puts the three together; [`select`] chooses rows by score; [`read`] and [`write`] deal with
+//! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target, [`dictionary`] for every
+//! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`select`] chooses rows by score; [`read`] and [`write`] deal with
 //! files. [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what
 //! all of them speak. The Python extension is built from the same crate by the feature `python`.
 
 pub mod codec;
+pub mod dictionary;
 pub mod error;
 pub mod metric;
 pub mod pairs;
@@ -50,7 +51,7 @@ mod py;
 
 pub use codec::Spec;
 pub use error::{Error, Result};
-pub use metric::{Aggregate, Metric};
+pub use metric::{Aggregate, Distance, Metric};
 pub use parallel::Control;
 pub use rank::{Scorer, ncd};
 pub use texts::{Texts, TextsBuilder};

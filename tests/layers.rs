@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     // 0: knows nothing of the others.
     ("error", &[]),
-    ("metric", &["error"]),
     ("parallel", &["error"]),
     ("texts", &["error"]),
     // The cancel flag is `parallel`'s.
     ("codec", &["error", "parallel"]),
+    // A metric knows which codec is its default.
+    ("metric", &["codec", "error"]),
     // 1: scoring. Never `read` or `write`.
     ("pairs", &["codec", "error", "metric", "parallel", "texts"]),
-    ("rank", &["codec", "error", "metric", "pairs", "parallel", "texts"]),
+    ("dictionary", &["codec", "error", "metric", "parallel", "texts"]),
+    ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
     // 2: files. Never a score.
     ("read", &["error", "parallel", "texts"]),
