@@ -9,6 +9,12 @@
 //! alignment(x) = 1 - mean over the targets p of ncd(x, p)          higher is better
 //! ```
 //!
+//! or, with all targets as one dictionary P and zstd level 3, in microseconds a row however many targets there are,
+//!
+//! ```text
+//! gain(x) = (C(x) - C(x | P)) / size of x                          higher is better
+//! ```
+//!
 //! Sizes equal those of Python's `gzip.compress` (and of the references of seven other codecs) to the byte, and
 //! scores are the same bits on any number of threads. No embeddings, no model, no GPU.
 //!
