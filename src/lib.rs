@@ -36,9 +36,10 @@
 //!
 //! # Modules
 //! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target, [`dictionary`] for every
-//! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`select`] chooses rows by score; [`read`] and [`write`] deal with
-//! files. [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what
-//! all of them speak. The Python extension is built from the same crate by the feature `python`.
+//! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`select`]
+//! chooses rows by score; [`read`] and [`write`] deal with files. [`parallel`] owns the threads, the stop signal and
+//! the progress counter; [`texts`] and [`error`] are what all of them speak. The Python extension is built from the
+//! same crate by the feature `python`.
 
 pub mod codec;
 pub mod dictionary;
