@@ -85,7 +85,7 @@ fn measure(name: &str, target: &Texts, source: &Texts, options: &Options) -> Res
 /// When a run gives other scores than the first.
 fn time_threads(result: &mut Value, target: &Texts, source: &Texts, options: &Options) -> Result<()> {
     let control = Control::default();
-    let scorer = Scorer::prepare(target.clone(), Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+    let scorer = Scorer::prepare(target.clone(), Metric::DEFAULT, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
     let expected = scorer.score(source, 1, &control)?;
     let mut seconds = [Vec::new(), Vec::new()];
     for _ in 0..options.runs {

@@ -9,6 +9,12 @@
 //! alignment(x) = 1 - mean over the targets p of ncd(x, p)          higher is better
 //! ```
 //!
+//! or, with all targets as one dictionary P and zstd level 3, in microseconds a row however many targets there are,
+//!
+//! ```text
+//! gain(x) = (C(x) - C(x | P)) / size of x                          higher is better
+//! ```
+//!
 //! Sizes equal those of Python's `gzip.compress` (and of the references of seven other codecs) to the byte, and
 //! scores are the same bits on any number of threads. No embeddings, no model, no GPU.
 //!
@@ -22,20 +28,22 @@
 //! let target = Texts::from_iter(["The mean of the data.", "The median of the data."]);
 //! let source = Texts::from_iter(["Open a socket.", "The mode of the data.", "Draw a line."]);
 //! let control = Control::default();
-//! let scorer = Scorer::prepare(target, Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+//! let scorer = Scorer::prepare(target, Metric::DEFAULT, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
 //! let scores = scorer.score(&source, 1, &control)?;
 //! assert_eq!(select::top_k(&select::order(&scores)?, None, 1)?, [1]);
 //! # Ok::<(), zipfit::Error>(())
 //! ```
 //!
 //! # Modules
-//! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target; [`metric`] turns sizes
-//! into scores; [`rank`] puts the three together; [`select`] chooses rows by score, [`cover`] jointly, by the
-//! [`ngrams`] of the target; [`read`] and [`write`] deal with files. [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what
-//! all of them speak. The Python extension is built from the same crate by the feature `python`.
+//! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target, [`dictionary`] for every
+//! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`select`]
+//! chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target; [`read`] and [`write`] deal with files.
+//! [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what all of them
+//! speak. The Python extension is built from the same crate by the feature `python`.
 
 pub mod codec;
 pub mod cover;
+pub mod dictionary;
 pub mod error;
 pub mod metric;
 pub mod ngrams;
@@ -52,7 +60,7 @@ mod py;
 
 pub use codec::Spec;
 pub use error::{Error, Result};
-pub use metric::{Aggregate, Metric};
+pub use metric::{Aggregate, Distance, Metric};
 pub use parallel::Control;
 pub use rank::{Scorer, ncd};
 pub use texts::{Texts, TextsBuilder};

@@ -1,17 +1,19 @@
-//! From sizes to scores: the distances and the ways of summing them up over the targets.
+//! From sizes to scores: the distances and the ways of summing them up over the targets, and the gain by a dictionary.
 //!
 //! Pure functions of compressed sizes in float64. The order of operations is part of the contract: every engine,
 //! the Python reference and every shard must agree to the last bit, so nothing here may be reassociated.
-//! Reference: Obbad et al. 2024, arXiv:2410.18194, section 3 (NCD: Li et al. 2004; CDM: Keogh et al. 2004).
+//! References: Obbad et al. 2024, arXiv:2410.18194, section 3 (NCD: Li et al. 2004; CDM: Keogh et al. 2004); for the
+//! gain, cross-entropy by compression with a fixed context: Benedetto, Caglioti, Loreto 2002, arXiv:cond-mat/0108530.
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::codec::Spec;
 use crate::error::{Error, Result, quote};
 
 /// A distance of two texts made from their compressed sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
+pub enum Distance {
     /// Normalised compression distance, (C(xy) - min) / max: the paper's.
     Ncd,
     /// Compression-based dissimilarity, C(xy) / (C(x) + C(y)).
@@ -20,24 +22,62 @@ pub enum Metric {
     Clm,
 }
 
-impl Metric {
+impl Distance {
     /// The distance of x and y, given C(x), C(y) and C(x followed by y) in bytes, none of them 0.
     ///
     /// Not clamped: a real compressor can give an NCD slightly above 1.
     ///
     /// # Examples
     /// ```
-    /// use zipfit::Metric;
-    /// assert_eq!(Metric::Ncd.distance(30, 40, 50), 0.5);
+    /// use zipfit::Distance;
+    /// assert_eq!(Distance::Ncd.of_sizes(30, 40, 50), 0.5);
     /// ```
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
-    pub fn distance(self, x: u64, y: u64, xy: u64) -> f64 {
+    pub fn of_sizes(self, x: u64, y: u64, xy: u64) -> f64 {
         let (x, y, xy) = (x as f64, y as f64, xy as f64);
         match self {
-            Metric::Ncd => (xy - x.min(y)) / x.max(y),
-            Metric::Cdm => xy / (x + y),
-            Metric::Clm => 1.0 - (x + y - xy) / xy,
+            Distance::Ncd => (xy - x.min(y)) / x.max(y),
+            Distance::Cdm => xy / (x + y),
+            Distance::Clm => 1.0 - (x + y - xy) / xy,
+        }
+    }
+}
+
+/// (C(x) - C(x | P)) / |x|, given C(x) and C(x | P), x against a dictionary P, in bytes, and |x|, not 0.
+///
+/// The bytes of compressed text that the dictionary saves for each byte of x; below 0 where it does harm.
+///
+/// # Examples
+/// ```
+/// assert_eq!(zipfit::metric::gain(50, 30, 80), 0.25);
+/// ```
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+pub fn gain(alone: u64, against: u64, bytes: usize) -> f64 {
+    (alone as i64 - against as i64) as f64 / bytes as f64
+}
+
+/// What a score is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The distances to all targets, one by one.
+    Distance(Distance),
+    /// What all targets together, as a dictionary, save: [`gain`].
+    Gain,
+}
+
+impl Metric {
+    /// The paper's.
+    pub const DEFAULT: Metric = Metric::Distance(Distance::Ncd);
+
+    /// Codec and level that are used when none are asked for: the paper's gzip-9 for distances; for the gain zstd-3,
+    /// zstd's own default, since gzip knows no dictionary and DEFLATE's 32 KiB are less than most target sets.
+    #[must_use]
+    pub fn default_spec(self) -> Spec {
+        match self {
+            Metric::Distance(_) => Spec::DEFAULT,
+            Metric::Gain => Spec::DEFAULT_DICTIONARY,
         }
     }
 }
@@ -45,9 +85,10 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Metric::Ncd => "ncd",
-            Metric::Cdm => "cdm",
-            Metric::Clm => "clm",
+            Metric::Distance(Distance::Ncd) => "ncd",
+            Metric::Distance(Distance::Cdm) => "cdm",
+            Metric::Distance(Distance::Clm) => "clm",
+            Metric::Gain => "gain",
         })
     }
 }
@@ -57,10 +98,11 @@ impl FromStr for Metric {
 
     fn from_str(name: &str) -> Result<Metric> {
         match name {
-            "ncd" => Ok(Metric::Ncd),
-            "cdm" => Ok(Metric::Cdm),
-            "clm" => Ok(Metric::Clm),
-            _ => Err(Error::parameter(format!("metric {} is not known; use ncd, cdm or clm", quote(name)))),
+            "ncd" => Ok(Metric::Distance(Distance::Ncd)),
+            "cdm" => Ok(Metric::Distance(Distance::Cdm)),
+            "clm" => Ok(Metric::Distance(Distance::Clm)),
+            "gain" => Ok(Metric::Gain),
+            _ => Err(Error::parameter(format!("metric {} is not known; use ncd, cdm, clm or gain", quote(name)))),
         }
     }
 }
@@ -156,9 +198,9 @@ mod tests {
 
     #[test]
     fn distances_are_the_formulae() {
-        assert_eq!(Metric::Ncd.distance(30, 20, 45), (45.0 - 20.0) / 30.0);
-        assert_eq!(Metric::Cdm.distance(30, 20, 45), 45.0 / 50.0);
-        assert_eq!(Metric::Clm.distance(30, 20, 45), 1.0 - (30.0 + 20.0 - 45.0) / 45.0);
+        assert_eq!(Distance::Ncd.of_sizes(30, 20, 45), (45.0 - 20.0) / 30.0);
+        assert_eq!(Distance::Cdm.of_sizes(30, 20, 45), 45.0 / 50.0);
+        assert_eq!(Distance::Clm.of_sizes(30, 20, 45), 1.0 - (30.0 + 20.0 - 45.0) / 45.0);
     }
 
     #[test]
@@ -175,7 +217,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back_as_they_are_written() {
-        for name in ["ncd", "cdm", "clm"] {
+        for name in ["ncd", "cdm", "clm", "gain"] {
             assert_eq!(name.parse::<Metric>().unwrap().to_string(), name);
         }
         for name in ["mean", "max", "top-1", "top-12"] {
@@ -185,7 +227,7 @@ mod tests {
             assert!(name.parse::<Aggregate>().is_err(), "{name}");
         }
         let error = "cosine".parse::<Metric>().unwrap_err();
-        assert_eq!(error.to_string(), "metric \"cosine\" is not known; use ncd, cdm or clm");
+        assert_eq!(error.to_string(), "metric \"cosine\" is not known; use ncd, cdm, clm or gain");
     }
 
     #[test]

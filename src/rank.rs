@@ -1,14 +1,15 @@
-//! Alignment of source rows with a fixed target set.
+//! Alignment of source rows with a fixed target set, by their distances to each target or by the gain from all.
 //!
-//! Cost: the sizes of N n pairs (see [`pairs`](crate::pairs)); memory: the targets and their index, one worker and n
-//! sizes a thread, 8 bytes a row.
-//! Best when texts are well below the window of the codec (32 KiB for gzip): beyond it the second copy of a text is
-//! out of sight and every alignment drifts to 0. Reading files and choosing rows belong to `read` and `select`.
+//! The gain is the business of [`dictionary`](crate::dictionary), and cheap. Distances cost the sizes of N n pairs (see
+//! [`pairs`](crate::pairs)); memory: the targets and their index, one worker and n sizes a thread, 8 bytes a row.
+//! They are best when texts are well below the window of the codec (32 KiB for gzip): beyond it the second copy of a
+//! text is out of sight and every alignment drifts to 0. Reading files and choosing rows belong to `read` and `select`.
 //! Reference: Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
 
 use crate::codec::Spec;
+use crate::dictionary::Gains;
 use crate::error::{Error, Result};
-use crate::metric::{Aggregate, Metric};
+use crate::metric::{Aggregate, Distance, Metric};
 use crate::pairs::Pairs;
 use crate::parallel::{self, Control};
 use crate::texts::Texts;
@@ -26,23 +27,30 @@ const CHUNK_ROWS: usize = 4;
 /// let target = Texts::from_iter(["def add(a, b):\n    return a + b\n"]);
 /// let source = Texts::from_iter(["def sub(a, b):\n    return a - b\n", "It was the best of times."]);
 /// let control = Control::default();
-/// let scorer = Scorer::prepare(target, Metric::Ncd, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
+/// let scorer = Scorer::prepare(target, Metric::DEFAULT, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
 /// let scores = scorer.score(&source, 1, &control)?;
 /// assert!(scores[0] > scores[1]);
 /// # Ok::<(), zipfit::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scorer {
-    pairs: Pairs,
-    metric: Metric,
+    targets: Targets,
     aggregate: Aggregate,
+}
+
+/// The targets, prepared for the metric.
+#[derive(Clone, Debug)]
+enum Targets {
+    OneByOne(Pairs, Distance),
+    Together(Gains),
 }
 
 impl Scorer {
     /// Prepare the target set.
     ///
     /// # Errors
-    /// [`Cause::EmptyTarget`](crate::error::Cause::EmptyTarget); an aggregate over more targets than there are;
+    /// [`Cause::EmptyTarget`](crate::error::Cause::EmptyTarget); an aggregate over more targets than there are; for
+    /// [`Metric::Gain`] any aggregate but the mean, a codec without dictionaries, and a target that it would misread;
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
     pub fn prepare(
         target: Texts,
@@ -52,30 +60,50 @@ impl Scorer {
         threads: usize,
         control: &Control,
     ) -> Result<Scorer> {
-        let pairs = Pairs::prepare(target, spec, threads, control)?;
-        aggregate.check(pairs.target().len())?;
-        Ok(Scorer { pairs, metric, aggregate })
+        let targets = match metric {
+            Metric::Distance(distance) => {
+                let pairs = Pairs::prepare(target, spec, threads, control)?;
+                aggregate.check(pairs.target().len())?;
+                Targets::OneByOne(pairs, distance)
+            }
+            Metric::Gain if aggregate != Aggregate::Mean => {
+                return Err(Error::parameter(format!(
+                    "aggregate \"{aggregate}\": metric \"gain\" takes all targets together; use \"mean\""
+                )));
+            }
+            Metric::Gain => Targets::Together(Gains::prepare(target, spec, control)?),
+        };
+        Ok(Scorer { targets, aggregate })
     }
 
     /// The targets.
     #[must_use]
     pub fn target(&self) -> &Texts {
-        self.pairs.target()
+        match &self.targets {
+            Targets::OneByOne(pairs, _) => pairs.target(),
+            Targets::Together(gains) => gains.target(),
+        }
     }
 
     /// The codec and level.
     #[must_use]
     pub fn spec(&self) -> Spec {
-        self.pairs.spec()
+        match &self.targets {
+            Targets::OneByOne(pairs, _) => pairs.spec(),
+            Targets::Together(gains) => gains.spec(),
+        }
     }
 
-    /// The distance.
+    /// What scores are made of.
     #[must_use]
     pub fn metric(&self) -> Metric {
-        self.metric
+        match self.targets {
+            Targets::OneByOne(_, distance) => Metric::Distance(distance),
+            Targets::Together(_) => Metric::Gain,
+        }
     }
 
-    /// How distances become a score.
+    /// How distances become a score; the mean for the gain, which is one number.
     #[must_use]
     pub fn aggregate(&self) -> Aggregate {
         self.aggregate
@@ -86,43 +114,66 @@ impl Scorer {
     /// # Errors
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted); a codec that fails.
     pub fn score(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
-        let mut scores = vec![0.0; source.len()];
-        let scratch = || Ok((self.pairs.worker(), vec![0; self.target().len()], vec![0.0; self.target().len()]));
-        parallel::fill_rows(&mut scores, 1, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
-            let (worker, joint, distances) = scratch;
-            for (row, score) in (first..).zip(chunk) {
-                let size = worker.row(source.get(row), joint, control)?;
-                self.distances(size, joint, distances);
-                *score = self.aggregate.score(distances);
+        match &self.targets {
+            Targets::OneByOne(pairs, distance) => {
+                alignments(source, pairs, *distance, self.aggregate, threads, control)
             }
-            Ok(())
-        })?;
-        Ok(scores)
-    }
-
-    /// Every distance, row after row: entry `i * n + j` is that of source i and target j.
-    ///
-    /// # Errors
-    /// As [`Scorer::score`]; [`Cause::Parameter`](crate::error::Cause::Parameter) for a matrix larger than memory.
-    pub fn distance_matrix(&self, source: &Texts, threads: usize, control: &Control) -> Result<Vec<f64>> {
-        let targets = self.target().len();
-        let mut matrix = zeros(source.len(), targets)?;
-        let scratch = || Ok((self.pairs.worker(), vec![0; targets]));
-        parallel::fill_rows(&mut matrix, targets, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
-            let (worker, joint) = scratch;
-            for (row, distances) in (first..).zip(chunk.chunks_mut(targets)) {
-                let size = worker.row(source.get(row), joint, control)?;
-                self.distances(size, joint, distances);
-            }
-            Ok(())
-        })?;
-        Ok(matrix)
-    }
-
-    fn distances(&self, source_size: u64, joint: &[u64], distances: &mut [f64]) {
-        for ((distance, &joint), &target_size) in distances.iter_mut().zip(joint).zip(self.pairs.target_sizes()) {
-            *distance = self.metric.distance(source_size, target_size, joint);
+            Targets::Together(gains) => gains.score(source, threads, control),
         }
+    }
+}
+
+fn alignments(
+    source: &Texts,
+    pairs: &Pairs,
+    distance: Distance,
+    aggregate: Aggregate,
+    threads: usize,
+    control: &Control,
+) -> Result<Vec<f64>> {
+    let targets = pairs.target().len();
+    let mut scores = vec![0.0; source.len()];
+    let scratch = || Ok((pairs.worker(), vec![0; targets], vec![0.0; targets]));
+    parallel::fill_rows(&mut scores, 1, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
+        let (worker, joint, distances) = scratch;
+        for (row, score) in (first..).zip(chunk) {
+            let size = worker.row(source.get(row), joint, control)?;
+            fill_distances(distance, size, pairs.target_sizes(), joint, distances);
+            *score = aggregate.score(distances);
+        }
+        Ok(())
+    })?;
+    Ok(scores)
+}
+
+/// Every distance, row after row: entry `i * n + j` is that of source i and target j.
+///
+/// # Errors
+/// As [`Scorer::score`]; [`Cause::Parameter`](crate::error::Cause::Parameter) for a matrix larger than memory.
+pub fn distance_matrix(
+    source: &Texts,
+    pairs: &Pairs,
+    distance: Distance,
+    threads: usize,
+    control: &Control,
+) -> Result<Vec<f64>> {
+    let targets = pairs.target().len();
+    let mut matrix = zeros(source.len(), targets)?;
+    let scratch = || Ok((pairs.worker(), vec![0; targets]));
+    parallel::fill_rows(&mut matrix, targets, CHUNK_ROWS, threads, control, scratch, |scratch, first, chunk| {
+        let (worker, joint) = scratch;
+        for (row, distances) in (first..).zip(chunk.chunks_mut(targets)) {
+            let size = worker.row(source.get(row), joint, control)?;
+            fill_distances(distance, size, pairs.target_sizes(), joint, distances);
+        }
+        Ok(())
+    })?;
+    Ok(matrix)
+}
+
+fn fill_distances(distance: Distance, source_size: u64, target_sizes: &[u64], joint: &[u64], distances: &mut [f64]) {
+    for ((entry, &joint), &target_size) in distances.iter_mut().zip(joint).zip(target_sizes) {
+        *entry = distance.of_sizes(source_size, target_size, joint);
     }
 }
 
@@ -154,5 +205,5 @@ fn zeros(rows: usize, columns: usize) -> Result<Vec<f64>> {
 pub fn ncd(x: &[u8], y: &[u8], spec: Spec, control: &Control) -> Result<f64> {
     let mut compressor = spec.compressor();
     let mut size = |parts: &[&[u8]]| compressor.compressed_size(parts, control);
-    Ok(Metric::Ncd.distance(size(&[x])?, size(&[y])?, size(&[x, y])?))
+    Ok(Distance::Ncd.of_sizes(size(&[x])?, size(&[y])?, size(&[x, y])?))
 }

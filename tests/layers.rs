@@ -11,16 +11,18 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     // 0: knows nothing of the others.
     ("error", &[]),
-    ("metric", &["error"]),
     ("parallel", &["error"]),
     ("texts", &["error"]),
     // The cancel flag is `parallel`'s.
     ("codec", &["error", "parallel"]),
     ("ngrams", &["error", "parallel", "texts"]),
+    // A metric knows which codec is its default.
+    ("metric", &["codec", "error"]),
     // 1: scoring. Never `read` or `write`.
     ("cover", &["error", "ngrams", "parallel", "texts"]),
     ("pairs", &["codec", "error", "metric", "parallel", "texts"]),
-    ("rank", &["codec", "error", "metric", "pairs", "parallel", "texts"]),
+    ("dictionary", &["codec", "error", "metric", "parallel", "texts"]),
+    ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
     // 2: files. Never a score.
     ("read", &["error", "parallel", "texts"]),

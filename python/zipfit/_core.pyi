@@ -77,7 +77,7 @@ class Texts:
         """Hash of all texts, each preceded by its length as 8 little-endian bytes, however they are stored."""
     def to_list(self) -> list[bytes]: ...
 
-# codec/, pairs/, rank.rs ------------------------------------------------------------------------------------------
+# codec/, pairs/, dictionary.rs, rank.rs ---------------------------------------------------------------------------
 
 def compressed_size(text: bytes, compressor: str) -> int: ...
 def compressed_sizes(
@@ -95,7 +95,8 @@ class Scorer:
 
     def __new__(
         cls, target: Texts, metric: str, compressor: str | None, aggregate: str, threads: int | None = None
-    ) -> Self: ...
+    ) -> Self:
+        """``compressor=None``: "zstd-3" for the metric "gain", "gzip-9" for the others."""
     @property
     def target(self) -> Texts: ...
     @property

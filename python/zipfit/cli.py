@@ -126,10 +126,18 @@ def select(
     max_bytes: Annotated[
         int | None, typer.Option(metavar="N", help="Leave out rows with longer texts.", rich_help_panel=ROWS)
     ] = None,
-    metric: Annotated[str, typer.Option(help="ncd, cdm or clm.", rich_help_panel=SCORE)] = DEFAULT_METRIC,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Distance to each target: ncd, cdm or clm; or what all together save: gain.", rich_help_panel=SCORE
+        ),
+    ] = DEFAULT_METRIC,
     compressor: Annotated[
         str | None,
-        typer.Option(help="Codec and level, as in gzip-9 (used if not given) or zstd-3.", rich_help_panel=SCORE),
+        typer.Option(
+            help="Codec and level, as in gzip-9 (used if not given) or zstd-3 (used if not given for gain).",
+            rich_help_panel=SCORE,
+        ),
     ] = None,
     aggregate: Annotated[
         str, typer.Option(help="Over the targets: mean, max or top-M.", rich_help_panel=SCORE)

@@ -26,12 +26,14 @@ class Scorer:
     target
         Examples of the wanted task, at least one; any kind of texts that `zipfit.rank` takes.
     metric
-        "ncd" (default, the paper's), "cdm" or "clm".
+        "ncd" (default, the paper's), "cdm" or "clm", distances to each target; or "gain", what all targets together
+        save in compressing a text, see `zipfit.rank`.
     compressor
-        Codec and level in one token, as in "zstd-3". None, the default, means "gzip-9", the paper's.
+        Codec and level in one token, as in "zstd-3". None, the default, means "gzip-9", the paper's, and "zstd-3" for
+        "gain", which takes "zstd-L" or "deflate-L".
     aggregate
         How the distances to all targets become one score: "mean" (default, the paper's), "max" (the nearest target
-        alone) or "top-M" (the mean over the M nearest).
+        alone) or "top-M" (the mean over the M nearest). "gain" takes "mean" alone.
     target_text
         Column, field or template of the texts in `target`. None: ``"text"`` if it is there, else the only column.
 
@@ -40,9 +42,11 @@ class Scorer:
     EmptyTargetError
         `target` has no rows.
     ParameterError
-        An unknown metric, compressor or aggregate, or "top-M" with fewer than M targets.
+        An unknown metric, compressor or aggregate, "top-M" with fewer than M targets, or a compressor or aggregate that
+        does not go with "gain".
     BadRowError, InvalidTextError, TextTypeError
-        A target that is null, not Unicode, or no text.
+        A target that is null, not Unicode, or no text; for "gain" one whose bytes zstd would take for a dictionary in
+        its own format.
 
     References
     ----------
@@ -76,7 +80,7 @@ class Scorer:
 
     @property
     def metric(self) -> str:
-        """Name of the distance."""
+        """What scores are made of."""
         return self._core.metric
 
     @property

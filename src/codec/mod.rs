@@ -12,6 +12,7 @@
 mod brotli;
 mod bz2;
 mod deflate;
+mod dictionary;
 mod lz4;
 mod xz;
 mod zstd;
@@ -22,6 +23,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result, quote};
 use crate::parallel::Control;
+
+pub use dictionary::{Dictionaries, DictionaryWorker};
 
 /// Longest piece handed to a streaming codec at once, in bytes. Between pieces a stop signal is looked at: at
 /// xz's 1-2 MB/s a piece takes some 0.2 s. Smaller costs calls (under 1% down to 16 KiB), larger answers later. A
@@ -136,6 +139,9 @@ pub struct Spec {
 impl Spec {
     /// gzip at its highest level: what the paper scores with, and Python's default.
     pub const DEFAULT: Spec = Spec { codec: Codec::Gzip, level: 9 };
+
+    /// zstd at its own default level: the quickest codec here that takes a large dictionary.
+    pub const DEFAULT_DICTIONARY: Spec = Spec { codec: Codec::Zstd, level: 3 };
 
     /// The codec.
     #[must_use]

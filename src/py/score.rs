@@ -7,8 +7,8 @@ use super::errors::to_python;
 use super::interrupt;
 use super::texts::{PyTexts, threads_of};
 use crate::codec::Spec;
-use crate::metric::{Aggregate, Metric};
-use crate::pairs;
+use crate::metric::{Aggregate, Distance, Metric};
+use crate::pairs::{self, Pairs};
 use crate::parallel::Control;
 use crate::rank::{self, Scorer};
 
@@ -31,7 +31,7 @@ impl PyScorer {
         let threads = threads_of(py, threads)?;
         let fail = |error| to_python(py, error);
         let metric: Metric = metric.parse().map_err(fail)?;
-        let spec = parse_spec(py, compressor)?;
+        let spec = compressor.map_or(Ok(metric.default_spec()), |compressor| parse_spec(py, compressor))?;
         let aggregate: Aggregate = aggregate.parse().map_err(fail)?;
         let target = target.get().0.clone();
         let work = move |control: &Control| Scorer::prepare(target, metric, spec, aggregate, threads, control);
@@ -78,8 +78,8 @@ impl PyScorer {
     }
 }
 
-fn parse_spec(py: Python<'_>, compressor: Option<&str>) -> PyResult<Spec> {
-    compressor.map_or(Ok(Spec::DEFAULT), |compressor| compressor.parse().map_err(|error| to_python(py, error)))
+fn parse_spec(py: Python<'_>, compressor: &str) -> PyResult<Spec> {
+    compressor.parse().map_err(|error| to_python(py, error))
 }
 
 /// Texts below this size in bytes are compressed on the calling thread: at xz's 1-2 MB/s that is 50 ms, about as long
@@ -88,7 +88,7 @@ const INLINE_BYTES: usize = 64 * 1024;
 
 #[pyfunction]
 pub(super) fn compressed_size(py: Python<'_>, text: &[u8], compressor: &str) -> PyResult<u64> {
-    let spec = parse_spec(py, Some(compressor))?;
+    let spec = parse_spec(py, compressor)?;
     let size = move |text: &[u8], control: &Control| spec.compressor().compressed_size(&[text], control);
     if text.len() < INLINE_BYTES {
         return py.detach(|| size(text, &Control::default())).map_err(|error| to_python(py, error));
@@ -99,7 +99,7 @@ pub(super) fn compressed_size(py: Python<'_>, text: &[u8], compressor: &str) -> 
 
 #[pyfunction]
 pub(super) fn ncd(py: Python<'_>, x: &[u8], y: &[u8], compressor: &str) -> PyResult<f64> {
-    let spec = parse_spec(py, Some(compressor))?;
+    let spec = parse_spec(py, compressor)?;
     if x.len() + y.len() < INLINE_BYTES {
         return py.detach(|| rank::ncd(x, y, spec, &Control::default())).map_err(|error| to_python(py, error));
     }
@@ -116,7 +116,7 @@ pub(super) fn compressed_sizes<'py>(
     threads: Option<i128>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let spec = parse_spec(py, Some(compressor))?;
+    let spec = parse_spec(py, compressor)?;
     let threads = threads_of(py, threads)?;
     let source = source.get().0.clone();
     let sizes = interrupt::run(py, progress, move |control| {
@@ -136,14 +136,13 @@ pub(super) fn ncd_matrix<'py>(
     threads: Option<i128>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let spec = parse_spec(py, Some(compressor))?;
+    let spec = parse_spec(py, compressor)?;
     let threads = threads_of(py, threads)?;
     let shape = [source.get().0.len(), target.get().0.len()];
     let (source, target) = (source.get().0.clone(), target.get().0.clone());
     // Two calls, so that the progress of the second counts sources alone.
-    let scorer = interrupt::run(py, None, move |control| {
-        Scorer::prepare(target, Metric::Ncd, spec, Aggregate::Mean, threads, control)
-    })?;
-    let matrix = interrupt::run(py, progress, move |control| scorer.distance_matrix(&source, threads, control))?;
+    let pairs = interrupt::run(py, None, move |control| Pairs::prepare(target, spec, threads, control))?;
+    let work = move |control: &Control| rank::distance_matrix(&source, &pairs, Distance::Ncd, threads, control);
+    let matrix = interrupt::run(py, progress, work)?;
     matrix.into_pyarray(py).reshape(shape)
 }

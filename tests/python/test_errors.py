@@ -61,8 +61,8 @@ LEVELS = "gzip-1..9, zlib-1..9, deflate-1..9, zstd-1..22, lz4, brotli-0..11, xz-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "cosine"}, 'metric "cosine" is not known; use ncd, cdm or clm'),
-        ({"metric": ""}, 'metric "" is not known; use ncd, cdm or clm'),
+        ({"metric": "cosine"}, 'metric "cosine" is not known; use ncd, cdm, clm or gain'),
+        ({"metric": ""}, 'metric "" is not known; use ncd, cdm, clm or gain'),
         ({"aggregate": "median"}, 'aggregate "median" is not known; use mean, max or top-M with M of 1 or more'),
         ({"aggregate": "top-0"}, 'aggregate "top-0" is not known; use mean, max or top-M with M of 1 or more'),
         ({"aggregate": "top-9"}, 'aggregate "top-9": target has 5 rows; use at most "top-5", or "mean"'),

@@ -185,7 +185,11 @@ def test_a_bad_row_of_the_target_is_told_like_one_of_the_source(folder: Path) ->
             'compressor "zip" is not known; use one of gzip-1..9, zlib-1..9, deflate-1..9, zstd-1..22, lz4, '
             "brotli-0..11, xz-0..9, bz2-1..9",
         ),
-        (["--metric", "cosine"], 'metric "cosine" is not known; use ncd, cdm or clm'),
+        (["--metric", "cosine"], 'metric "cosine" is not known; use ncd, cdm, clm or gain'),
+        (
+            ["--metric", "gain", "--compressor", "gzip-9"],
+            'compressor "gzip-9" takes no dictionary, which metric "gain" needs; use deflate-1..9 or zstd-1..22',
+        ),
         (["--aggregate", "top-0"], 'aggregate "top-0" is not known; use mean, max or top-M with M of 1 or more'),
         (["--text", "{a"], 'template "{a": a field is not closed; write {{ for a brace'),
         (["--threads", "0"], "threads must be at least 1, got 0"),
