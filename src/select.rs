@@ -1,7 +1,12 @@
 //! From scores to rows: the order and the ways of cutting it.
 //!
-//! The order is total: by falling score, ties by row, so every chooser is reproducible and each is a prefix of the
-//! same list. `keep` leaves rows out before the cut (`None`: none). Cost: O(N log N) for the order, O(N) a cut.
+//! The order is total: by falling score, ties by row, so every chooser is reproducible. Most choose a prefix of that
+//! one list; `per_group` chooses a prefix of each group's part of it, `sample` draws. All list rows as the order does.
+//! `keep` leaves rows out before the cut (`None`: none). Cost: O(N log N) for the order and for a sample, O(N) a cut.
+//! References: Kool et al. 2019, "Stochastic beams and where to find them" (the Gumbel top-k trick), as used for data
+//! by Xie et al. 2023, arXiv:2302.03169; Steele et al. 2014, "Fast splittable pseudorandom number generators".
+
+use std::collections::HashMap;
 
 use crate::error::{Error, Result, Side};
 
@@ -92,6 +97,92 @@ pub fn within(order: &[usize], keep: Option<&[bool]>, costs: &[i64], budget: u64
     Ok(kept(order, keep).take_while(fits).collect())
 }
 
+/// k rows drawn without replacement, each draw in proportion to exp(score / `temperature`); all when there are fewer.
+///
+/// The rows with the k largest keys score / temperature + g, where g = -ln(-ln u) and u is uniform in (0, 1): k draws
+/// in one pass, so that a sample of k rows is part of that of k + 1. u is made of `seed` and the row number alone:
+/// leaving out or adding other rows, and working shard by shard, changes no row's key. Equal keys go by the order,
+/// to which a falling temperature leads.
+///
+/// # Errors
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) for k = 0, or a temperature that is not above 0 and finite.
+///
+/// # Examples
+/// ```
+/// use zipfit::select::{order, sample};
+///
+/// let scores = [0.1, 0.4, 0.2, 0.3];
+/// let order = order(&scores)?;
+/// assert_eq!(sample(&order, None, &scores, 2, 0.001, 0)?, [1, 3]);
+/// assert_eq!(sample(&order, None, &scores, 2, 1000.0, 1)?.len(), 2);
+/// # Ok::<(), zipfit::Error>(())
+/// ```
+pub fn sample(
+    order: &[usize],
+    keep: Option<&[bool]>,
+    scores: &[f64],
+    k: usize,
+    temperature: f64,
+    seed: u64,
+) -> Result<Vec<usize>> {
+    if k == 0 {
+        return Err(Error::parameter("k must be at least 1, got 0"));
+    }
+    if !(temperature > 0.0 && temperature.is_finite()) {
+        return Err(Error::parameter(format!("temperature must be a finite number above 0, got {temperature}")));
+    }
+    let mut keys: Vec<(f64, usize)> =
+        kept(order, keep).enumerate().map(|(at, row)| (scores[row] / temperature + gumbel(seed, row), at)).collect();
+    // A quotient may overflow to an infinity, but g is finite: no key is NaN.
+    keys.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut drawn = vec![false; keys.len()];
+    for &(_, at) in keys.iter().take(k) {
+        drawn[at] = true;
+    }
+    Ok(kept(order, keep).zip(drawn).filter_map(|(row, drawn)| drawn.then_some(row)).collect())
+}
+
+/// The k best rows of every group; all of a group that has fewer. `groups` holds the number of each row's group.
+///
+/// # Errors
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) for k = 0.
+pub fn per_group(order: &[usize], keep: Option<&[bool]>, groups: &[i64], k: usize) -> Result<Vec<usize>> {
+    if k == 0 {
+        return Err(Error::parameter("k must be at least 1, got 0"));
+    }
+    let mut chosen: HashMap<i64, usize> = HashMap::new();
+    let has_room = |&row: &usize| {
+        let count = chosen.entry(groups[row]).or_default();
+        *count += 1;
+        *count <= k
+    };
+    Ok(kept(order, keep).filter(has_room).collect())
+}
+
+/// Standard Gumbel number of a row; `libm`'s logarithm, because that of the system has other last bits elsewhere.
+fn gumbel(seed: u64, row: usize) -> f64 {
+    -libm::log(-libm::log(uniform(seed, row as u64)))
+}
+
+/// The middle of one of 2^52 equal parts of (0, 1): never 0 nor 1, and exact.
+///
+/// Entry number `row` of the SplitMix64 sequence that starts at the mixed seed. Mixed, because the sequences of plain
+/// seeds are one sequence at different places, and those of two seeds could overlap.
+#[expect(clippy::cast_precision_loss, reason = "52 bits and a half fit into a float's 53")]
+fn uniform(seed: u64, row: u64) -> f64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let start = mix(seed.wrapping_add(STEP));
+    let bits = mix(start.wrapping_add(row.wrapping_add(1).wrapping_mul(STEP)));
+    ((bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64
+}
+
+/// `SplitMix64`'s output function.
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
 fn kept<'a>(order: &'a [usize], keep: Option<&'a [bool]>) -> impl Iterator<Item = usize> + 'a {
     order.iter().copied().filter(move |&row| keep.is_none_or(|keep| keep[row]))
 }
@@ -146,5 +237,56 @@ mod tests {
             within(&[0], None, &[-1], 6).unwrap_err().to_string(),
             "source row 0: cost is -1; bytes and tokens cannot be negative"
         );
+    }
+
+    #[test]
+    fn a_sample_is_drawn_by_seed_and_row_alone() {
+        let scores = [0.3, 0.1, 0.2, 0.0, 0.25, 0.15];
+        let order = order(&scores).unwrap();
+        let draw = |keep: Option<&[bool]>, k, seed| sample(&order, keep, &scores, k, 0.1, seed).unwrap();
+        assert_eq!(draw(None, 9, 5), order);
+        for seed in 0..50 {
+            for k in 1..scores.len() {
+                let (few, more) = (draw(None, k, seed), draw(None, k + 1, seed));
+                assert!(few.iter().all(|row| more.contains(row)));
+            }
+            // Leaving out the first row drawn moves the others up and changes nothing else.
+            let first = draw(None, 1, seed)[0];
+            let keep: Vec<bool> = (0..scores.len()).map(|row| row != first).collect();
+            let others: Vec<usize> = draw(None, 3, seed).into_iter().filter(|&row| row != first).collect();
+            assert_eq!(draw(Some(&keep), 2, seed), others);
+        }
+    }
+
+    #[test]
+    fn the_numbers_of_a_sample_are_these_on_every_platform() {
+        // SplitMix64 by its reference code: seed 0 gives e220a8397b1dcdaf first.
+        assert_eq!(mix(0x9e37_79b9_7f4a_7c15), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(uniform(0, 0).to_bits(), 0x3fe4_e0db_a5e9_a32f);
+        assert_eq!(gumbel(0, 0).to_bits(), 0x3feb_3ab6_afcf_9b8e);
+        assert_eq!(gumbel(u64::MAX, 1_000_000).to_bits(), 0x3fd0_63c8_69e6_bdea);
+    }
+
+    #[test]
+    fn a_temperature_near_0_chooses_the_best_even_where_quotients_overflow() {
+        let scores = [1.0, 3.0, -1.0, 2.0];
+        let order = order(&scores).unwrap();
+        for temperature in [f64::MIN_POSITIVE, 1e-300, 1e-9] {
+            assert_eq!(sample(&order, None, &scores, 2, temperature, 7).unwrap(), [1, 3]);
+        }
+        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(
+                sample(&order, None, &scores, 2, temperature, 7).unwrap_err().to_string(),
+                format!("temperature must be a finite number above 0, got {temperature}")
+            );
+        }
+    }
+
+    #[test]
+    fn every_group_gives_its_best_rows() {
+        let keep = Some(&[true, true, false, true, true][..]);
+        assert_eq!(per_group(&[4, 2, 0, 1, 3], None, &[7, 7, -1, -1, 7], 1).unwrap(), [4, 2]);
+        assert_eq!(per_group(&[4, 2, 0, 1, 3], keep, &[7, 7, -1, -1, 7], 2).unwrap(), [4, 0, 3]);
+        assert_eq!(per_group(&[0], None, &[0], 0).unwrap_err().to_string(), "k must be at least 1, got 0");
     }
 }

@@ -16,8 +16,9 @@ import warnings
 from zipfit import errors
 from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, ncd, ncd_matrix, rank
-from zipfit.ranking import Ranking, Selection
+from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
+from zipfit.selection import Selection
 
 __all__ = [
     "Ranking",

@@ -29,8 +29,10 @@ __all__ = [
     "ncd_matrix",
     "order",
     "peak_memory_bytes",
+    "per_group",
     "read_lines",
     "resolve_compressor",
+    "sample",
     "threshold",
     "top_fraction",
     "top_k",
@@ -127,6 +129,21 @@ def within(
     order: NDArray[np.int64], where: NDArray[np.bool_] | None, costs: NDArray[np.int64], budget: int
 ) -> NDArray[np.int64]:
     """Longest prefix of the order whose costs sum to at most the budget; a negative cost is an error."""
+
+def sample(
+    order: NDArray[np.int64],
+    where: NDArray[np.bool_] | None,
+    scores: NDArray[np.float64],
+    k: int,
+    temperature: float,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Draw k rows in proportion to exp(score / temperature), in the order of ``order``; ``seed`` below 2^64."""
+
+def per_group(
+    order: NDArray[np.int64], where: NDArray[np.bool_] | None, groups: NDArray[np.int64], k: int
+) -> NDArray[np.int64]:
+    """The k best rows of every group, in the order of ``order``; ``groups`` (N,) numbers the group of each row."""
 
 # read/, write/ ----------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.inputs import TextData
-    from zipfit.ranking import Selection
+    from zipfit.selection import Selection
 
 __all__ = ["OUTPUT_NAMES", "SelectOptions", "SelectResult", "select", "write_selection"]
 

@@ -1,4 +1,4 @@
-"""Scores of all rows (`Ranking`) and the rows chosen by them (`Selection`).
+"""Scores of all rows, and the ways of choosing rows by them.
 
 Every chooser gives rows best first; equal scores are ordered by row number, so that the same scores always give the
 same rows. The arithmetic is in ``_core``; here arguments are checked and results described.
@@ -7,22 +7,21 @@ same rows. The arithmetic is in ``_core``; here arguments are checked and result
 from __future__ import annotations
 
 import functools
-import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from zipfit import _core, taking
+from zipfit import _core
 from zipfit.errors import ParameterError
-from zipfit.inputs import TextData
+from zipfit.labels import group_codes
+from zipfit.selection import Selection, read_only
 
 Where = ArrayLike | None
 
-_ROWS_SHOWN = 3
-"""Rows in the repr of a selection: what fits on a line."""
+_MAX_SEED = 2**64 - 1
 
 
 class Ranking:
@@ -56,9 +55,9 @@ class Ranking:
     def __init__(
         self, scores: ArrayLike, sizes: ArrayLike | None = None, *, provenance: Mapping[str, Any] | None = None
     ) -> None:
-        self._scores = _read_only(_numbers(scores, "scores", np.float64))
+        self._scores = read_only(_numbers(scores, "scores", np.float64))
         rows = len(self._scores)
-        self._sizes = None if sizes is None else _read_only(_numbers(sizes, "sizes", np.int64, rows))
+        self._sizes = None if sizes is None else read_only(_numbers(sizes, "sizes", np.int64, rows))
         self._provenance = {"version": _core.__version__, **(provenance or {}), "sources": rows}
         self._order: NDArray[np.int64] | None = None
         if not np.isfinite(self._scores).all():
@@ -78,7 +77,7 @@ class Ranking:
     def order(self) -> NDArray[np.int64]:
         """All rows, best first, equal scores by row number: int64 (N,), read-only. Sorted when first asked for."""
         if self._order is None:
-            self._order = _read_only(_core.order(self._scores))
+            self._order = read_only(_core.order(self._scores))
         return self._order
 
     @property
@@ -123,8 +122,7 @@ class Ranking:
         k = _whole_number(k, "top_k")
         mask, eligible = self._mask(where)
         if k > eligible:
-            message = f"top_k is {k}, but only {eligible} rows can be chosen; all of them are selected"
-            warnings.warn(message, UserWarning, stacklevel=2)
+            warnings.warn(_all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
         return self._select(rows, eligible, chooser="top_k", top_k=k)
 
@@ -208,6 +206,93 @@ class Ranking:
             warnings.warn(message + "; nothing is selected", UserWarning, stacklevel=2)
         return self._select(rows, eligible, chooser="within", **{f"budget_{unit}": budget})
 
+    def sample(self, k: int, temperature: float, seed: int = 0, *, where: Where = None) -> Selection:
+        """Draw k rows without replacement, each draw in proportion to exp(score / temperature).
+
+        The rows with the k largest ``score / temperature + g``, where g is Gumbel noise made of `seed` and the row
+        number alone: no row's noise depends on the other rows, and a sample of k rows is part of that of k + 1. The
+        same rows in another order are other rows to it and draw other numbers. Equal scores, ranking and seed give
+        equal samples everywhere.
+
+        Parameters
+        ----------
+        k
+            Number of rows, at least 1. Where fewer can be chosen, all of them are, with a warning.
+        temperature
+            Above 0, in the unit of the scores: a row whose score is higher by this much is 2.7 times as likely.
+            Small ones lead to `top_k`, large ones to a uniform sample.
+        seed
+            Whole number from 0 (the default) to 2^64 - 1.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Returns
+        -------
+        Selection
+            Best first by score, not in the order of drawing.
+
+        Raises
+        ------
+        ParameterError
+            `k` is below 1, `temperature` is not above 0 and finite, `seed` is out of its range.
+
+        References
+        ----------
+        Xie et al. 2023, arXiv:2302.03169 (DSIR), which samples so; Kool et al. 2019, arXiv:1903.06059.
+
+        Examples
+        --------
+        >>> import zipfit
+        >>> ranking = zipfit.Ranking([0.1, 0.4, 0.2, 0.3])
+        >>> ranking.sample(2, temperature=0.1, seed=3).rows.tolist() == ranking.sample(2, 0.1, 3).rows.tolist()
+        True
+        >>> ranking.sample(2, temperature=0.001).rows.tolist()
+        [1, 3]
+        """
+        k = _whole_number(k, "k")
+        temperature = _real_number(temperature, "temperature")
+        seed = _seed(seed)
+        mask, eligible = self._mask(where)
+        if k > eligible:
+            warnings.warn(_all_selected("k", k, eligible), UserWarning, stacklevel=2)
+        rows = _core.sample(self.order, mask, self._scores, min(k, max(len(self), 1)), temperature, seed)
+        return self._select(rows, eligible, chooser="sample", k=k, temperature=temperature, seed=seed)
+
+    def per_group(self, labels: Iterable[Any], k: int, *, where: Where = None) -> Selection:
+        """Choose the k best rows of each group: quotas by language, origin or topic.
+
+        Parameters
+        ----------
+        labels
+            One label a row: a sequence, numpy array, or column of pyarrow, pandas or polars, with N hashable values.
+            Rows with equal labels are one group.
+        k
+            Rows of each group, at least 1. All rows of a group that has fewer, without a warning.
+        where
+            bool (N,), True for rows that may be chosen; None, the default, allows all.
+
+        Returns
+        -------
+        Selection
+            Of all groups together, best first.
+
+        Raises
+        ------
+        ParameterError
+            `k` is below 1; not N labels; a label that is None, NaN or not hashable (the message names its row).
+
+        Examples
+        --------
+        >>> import zipfit
+        >>> zipfit.Ranking([0.1, 0.4, 0.2, 0.3]).per_group(["en", "de", "en", "de"], 1).rows.tolist()
+        [1, 2]
+        """
+        k = _whole_number(k, "k")
+        codes, groups = group_codes(labels, len(self))
+        mask, eligible = self._mask(where)
+        rows = _core.per_group(self.order, mask, codes, min(k, max(len(self), 1)))
+        return self._select(rows, eligible, chooser="per_group", k=k, groups=groups)
+
     def _costs(self, unit: str, tokens: ArrayLike | None) -> NDArray[np.int64]:
         if unit == "tokens":
             if tokens is None:
@@ -232,111 +317,6 @@ class Ranking:
     def _select(self, rows: NDArray[np.int64], eligible: int, **chosen: Any) -> Selection:
         provenance = {**self._provenance, **chosen, "left_out_by_where": len(self) - eligible}
         return Selection(rows, self._scores[rows], provenance=provenance)
-
-
-class Selection:
-    """Chosen rows, best first; the choosers of `Ranking` return it.
-
-    Parameters
-    ----------
-    rows
-        Row numbers, int64 (k,), best first.
-    scores
-        Their scores, float64 (k,).
-    provenance
-        That of the ranking and how the rows were chosen.
-    """
-
-    def __init__(self, rows: NDArray[np.int64], scores: NDArray[np.float64], *, provenance: Mapping[str, Any]) -> None:
-        self._rows = _read_only(np.array(rows, np.int64))
-        self._scores = _read_only(np.array(scores, np.float64))
-        self._provenance = dict(provenance)
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Row numbers in the source, from 0: int64 (k,), read-only, best first."""
-        return self._rows
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """Scores of these rows, float64 (k,), read-only, falling."""
-        return self._scores
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What determines the selection: that of the ranking, the chooser and its value, the rows left out. A copy."""
-        return dict(self._provenance)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __repr__(self) -> str:
-        shown = zip(self._rows[:_ROWS_SHOWN], self._scores[:_ROWS_SHOWN], strict=True)
-        parts = [f"{len(self)} of {self._provenance['sources']} rows"]
-        parts += [f"row {row}: {score:.6g}" for row, score in shown]
-        parts += ["..."] if len(self) > _ROWS_SHOWN else []
-        return f"Selection({', '.join(parts)})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The default would lose that the arrays are read-only.
-        return functools.partial(Selection, provenance=self._provenance), (self._rows, self._scores)
-
-    def take(self, source: TextData) -> Any:
-        """Take the chosen rows, whole and best first, out of the source that was ranked.
-
-        Parameters
-        ----------
-        source
-            What was ranked, or anything else with the same rows in the same order (a query without an order may give
-            another one when it runs again: materialise it first).
-
-        Returns
-        -------
-        list, tuple, numpy array, or an object of the library of `source`
-            list in, list out, and the same for tuples, numpy, pyarrow, pandas, polars and Hugging Face datasets. A
-            duckdb relation and other Arrow producers give a pyarrow table. A ``pathlib.Path`` gives the file's own
-            lines; another iterable a list.
-
-        Raises
-        ------
-        ParameterError
-            `source` has another number of rows than was ranked.
-        TextTypeError
-            An iterator, which ranking has used up.
-        MissingExtraError
-            The result is a pyarrow table, and pyarrow is not installed.
-        """
-        return taking.take(source, self._rows, self._provenance["sources"])
-
-    def write(
-        self, directory: str | os.PathLike[str], source: TextData, *, keep_order: bool = False, overwrite: bool = False
-    ) -> None:
-        """Write ``selected.jsonl``, ``selection.jsonl``, ``manifest.json`` and ``run.json`` into a directory.
-
-        Parameters
-        ----------
-        directory
-            Made if it is not there.
-        source
-            What was ranked.
-        keep_order
-            Write the rows in the order of the source, instead of best first (the default).
-        overwrite
-            Replace these files if they are there, instead of refusing (the default).
-
-        Raises
-        ------
-        OutputExistsError
-            One of the files is there already, and `overwrite` is False.
-        """
-        from zipfit import pipeline
-
-        pipeline.write_selection(self, directory, source, keep_order=keep_order, overwrite=overwrite)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
 
 
 def _numbers(values: ArrayLike, name: str, dtype: type[np.generic], rows: int | None = None) -> NDArray[Any]:
@@ -370,6 +350,16 @@ def _real_number(value: Any, name: str) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ParameterError(f"{name} must be a number, got {value!r}")
     return float(value)
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value <= _MAX_SEED:
+        raise ParameterError(f"seed must be a whole number from 0 to {_MAX_SEED}, got {value!r}")
+    return int(value)
+
+
+def _all_selected(name: str, k: int, eligible: int) -> str:
+    return f"{name} is {k}, but only {eligible} rows can be chosen; all of them are selected"
 
 
 def _one_budget(budget_bytes: int | None, budget_tokens: int | None) -> tuple[str, int]:

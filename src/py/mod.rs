@@ -25,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use super::score::{PyScorer, compressed_size, compressed_sizes, ncd, ncd_matrix};
     #[pymodule_export]
-    use super::select::{order, threshold, top_fraction, top_k, within};
+    use super::select::{order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]
     use super::texts::PyTexts;
     #[pymodule_export]

@@ -78,6 +78,40 @@ pub(super) fn within<'py>(
     rows_to_python(py, rows)
 }
 
+#[pyfunction]
+#[pyo3(signature = (order, r#where, scores, k, temperature, seed))]
+pub(super) fn sample<'py>(
+    py: Python<'py>,
+    order: PyReadonlyArray1<'py, i64>,
+    r#where: Option<PyReadonlyArray1<'py, bool>>,
+    scores: PyReadonlyArray1<'py, f64>,
+    k: usize,
+    temperature: f64,
+    seed: u64,
+) -> PyResult<Rows<'py>> {
+    let (order, keep) = inputs(py, &order, r#where.as_ref())?;
+    let scores = vector(&scores);
+    let rows = same_length(order.len(), scores.len())
+        .and_then(|()| py.detach(|| select::sample(&order, keep.as_deref(), &scores, k, temperature, seed)));
+    rows_to_python(py, rows)
+}
+
+#[pyfunction]
+#[pyo3(signature = (order, r#where, groups, k))]
+pub(super) fn per_group<'py>(
+    py: Python<'py>,
+    order: PyReadonlyArray1<'py, i64>,
+    r#where: Option<PyReadonlyArray1<'py, bool>>,
+    groups: PyReadonlyArray1<'py, i64>,
+    k: usize,
+) -> PyResult<Rows<'py>> {
+    let (order, keep) = inputs(py, &order, r#where.as_ref())?;
+    let groups = vector(&groups);
+    let rows =
+        same_length(order.len(), groups.len()).and_then(|()| select::per_group(&order, keep.as_deref(), &groups, k));
+    rows_to_python(py, rows)
+}
+
 /// A numpy vector of any strides, copied.
 pub(super) fn vector<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> Vec<T> {
     array.as_array().iter().copied().collect()
