@@ -166,7 +166,7 @@ fn gumbel(seed: u64, row: usize) -> f64 {
 
 /// The middle of one of 2^52 equal parts of (0, 1): never 0 nor 1, and exact.
 ///
-/// Entry number `row` of the SplitMix64 sequence that starts at the mixed seed. Mixed, because the sequences of plain
+/// Entry number `row` of the `SplitMix64` sequence that starts at the mixed seed. Mixed, because the sequences of plain
 /// seeds are one sequence at different places, and those of two seeds could overlap.
 #[expect(clippy::cast_precision_loss, reason = "52 bits and a half fit into a float's 53")]
 fn uniform(seed: u64, row: u64) -> f64 {

@@ -16,16 +16,19 @@ import warnings
 from zipfit import errors
 from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, ncd, ncd_matrix, rank
+from zipfit.covering import Cover, cover
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
 from zipfit.selection import Selection
 
 __all__ = [
+    "Cover",
     "Ranking",
     "Scorer",
     "Selection",
     "__version__",
     "compressed_size",
+    "cover",
     "errors",
     "ncd",
     "ncd_matrix",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Batch",
+    "Cover",
     "Output",
     "Reader",
     "Scorer",
@@ -24,6 +25,7 @@ __all__ = [
     "codec_libraries",
     "compressed_size",
     "compressed_sizes",
+    "cover",
     "debug_build",
     "ncd",
     "ncd_matrix",
@@ -114,6 +116,50 @@ class Scorer:
     def score(
         self, source: Texts, threads: int | None = None, progress: _Progress | None = None
     ) -> NDArray[np.float64]: ...
+
+# cover/ -----------------------------------------------------------------------------------------------------------
+
+@final
+class Cover:
+    """Rows chosen together, in the order of their choice."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]: ...
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """What each added to the coverage when it was chosen, per byte; falling."""
+    @property
+    def coverage(self) -> NDArray[np.float64]:
+        """Covered share of the target's n-grams after each; rising."""
+    @property
+    def beta(self) -> float:
+        """The resolved one."""
+    @property
+    def budget_bytes(self) -> float:
+        """The budget; one of rows or tokens converted by the mean size of the rows that may be chosen."""
+    @property
+    def copies_of_target(self) -> NDArray[np.int64]:
+        """Shape (m, 2): a row that was left out and the target that it equals."""
+    @property
+    def duplicates(self) -> NDArray[np.int64]:
+        """Shape (m, 2): a row that was left out and the earlier row that it equals."""
+    @property
+    def exhausted(self) -> bool:
+        """Whether budget remains although every row that holds an n-gram of the target was chosen."""
+
+def cover(
+    source: Texts,
+    target: Texts,
+    budget_bytes: int | None = None,
+    budget_tokens: int | None = None,
+    top_k: int | None = None,
+    tokens: NDArray[np.int64] | None = None,
+    beta: float | None = None,
+    where: NDArray[np.bool_] | None = None,
+    threads: int | None = None,
+    progress: _Progress | None = None,
+) -> Cover:
+    """Choose rows jointly; ``progress`` counts the rows of the first pass."""
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
-from zipfit.inputs import TextData, can_take_text, to_bytes, to_texts
+from zipfit.inputs import TextData, resolve_target_text, to_bytes, to_texts
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC, describe
 
@@ -101,7 +101,7 @@ def rank(
     >>> zipfit.rank(source, target, metric="gain").top_k(1).take(source)
     ['def triple(x): return 3 * x']
     """
-    target_text = _resolve_target_text(target, target_text, text)
+    target_text = resolve_target_text(target, target_text, text)
     targets = to_texts(target, text=target_text, side="target", threads=threads)
     scorer = _core.Scorer(targets, metric, compressor, aggregate, threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
@@ -174,7 +174,7 @@ def ncd_matrix(
     BadRowError, InvalidTextError, TextTypeError, ParameterError
         As in `rank`.
     """
-    target_text = _resolve_target_text(target, target_text, text)
+    target_text = resolve_target_text(target, target_text, text)
     targets = to_texts(target, text=target_text, side="target", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
     return _core.ncd_matrix(sources, targets, compressor, threads)
@@ -223,12 +223,6 @@ def compressed_size(
     if isinstance(x, (str, bytes)):
         return _core.compressed_size(to_bytes(x, "x"), compressor)
     return _core.compressed_sizes(to_texts(x, text=None, side="source", threads=threads), compressor, threads)
-
-
-def _resolve_target_text(target: TextData, target_text: str | None, text: str | None) -> str | None:
-    if target_text is None and can_take_text(target):
-        return text
-    return target_text
 
 
 def _rows_bar(rows: int, wanted: bool) -> contextlib.AbstractContextManager[Callable[[int], None] | None]:

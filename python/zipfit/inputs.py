@@ -114,6 +114,11 @@ def can_take_text(data: object) -> bool:
     )
 
 
+def resolve_target_text(target: TextData, target_text: str | None, text: str | None) -> str | None:
+    """Return where the texts of `target` are: as those of the source, if nothing else is said and it has fields."""
+    return text if target_text is None and can_take_text(target) else target_text
+
+
 def refuse_what_holds_no_rows(data: object, side: str) -> None:
     """Raise for values that Python can iterate over, but not as rows in an order."""
     if isinstance(data, (str, bytes, bytearray)):

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zipfit import _core
+from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
 from zipfit.errors import ParameterError
 from zipfit.labels import group_codes
 from zipfit.selection import Selection, read_only
-
-Where = ArrayLike | None
 
 _MAX_SEED = 2**64 - 1
 
@@ -55,9 +54,9 @@ class Ranking:
     def __init__(
         self, scores: ArrayLike, sizes: ArrayLike | None = None, *, provenance: Mapping[str, Any] | None = None
     ) -> None:
-        self._scores = read_only(_numbers(scores, "scores", np.float64))
+        self._scores = read_only(numbers(scores, "scores", np.float64))
         rows = len(self._scores)
-        self._sizes = None if sizes is None else read_only(_numbers(sizes, "sizes", np.int64, rows))
+        self._sizes = None if sizes is None else read_only(numbers(sizes, "sizes", np.int64, rows))
         self._provenance = {"version": _core.__version__, **(provenance or {}), "sources": rows}
         self._order: NDArray[np.int64] | None = None
         if not np.isfinite(self._scores).all():
@@ -119,8 +118,8 @@ class Ranking:
         ParameterError
             `k` is below 1 or no whole number.
         """
-        k = _whole_number(k, "top_k")
-        mask, eligible = self._mask(where)
+        k = whole_number(k, "top_k")
+        mask, eligible = checked_where(where, len(self))
         if k > eligible:
             warnings.warn(_all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
@@ -141,8 +140,8 @@ class Ranking:
         ParameterError
             `fraction` is not in (0, 1].
         """
-        mask, eligible = self._mask(where)
-        rows = _core.top_fraction(self.order, mask, _real_number(fraction, "top_fraction"))
+        mask, eligible = checked_where(where, len(self))
+        rows = _core.top_fraction(self.order, mask, real_number(fraction, "top_fraction"))
         return self._select(rows, eligible, chooser="top_fraction", top_fraction=float(fraction))
 
     def threshold(self, threshold: float, *, where: Where = None) -> Selection:
@@ -161,8 +160,8 @@ class Ranking:
         ParameterError
             `threshold` is NaN.
         """
-        mask, eligible = self._mask(where)
-        rows = _core.threshold(self.order, mask, self._scores, _real_number(threshold, "threshold"))
+        mask, eligible = checked_where(where, len(self))
+        rows = _core.threshold(self.order, mask, self._scores, real_number(threshold, "threshold"))
         return self._select(rows, eligible, chooser="threshold", threshold=float(threshold))
 
     def within(
@@ -198,7 +197,7 @@ class Ranking:
         """
         unit, budget = _one_budget(budget_bytes, budget_tokens)
         costs = self._costs(unit, tokens)
-        mask, eligible = self._mask(where)
+        mask, eligible = checked_where(where, len(self))
         rows = _core.within(self.order, mask, costs, min(budget, np.iinfo(np.int64).max))
         if not len(rows) and eligible:
             best = self.order[0] if mask is None else self.order[mask[self.order]][0]
@@ -249,10 +248,10 @@ class Ranking:
         >>> ranking.sample(2, temperature=0.001).rows.tolist()
         [1, 3]
         """
-        k = _whole_number(k, "k")
-        temperature = _real_number(temperature, "temperature")
+        k = whole_number(k, "k")
+        temperature = real_number(temperature, "temperature")
         seed = _seed(seed)
-        mask, eligible = self._mask(where)
+        mask, eligible = checked_where(where, len(self))
         if k > eligible:
             warnings.warn(_all_selected("k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.sample(self.order, mask, self._scores, min(k, max(len(self), 1)), temperature, seed)
@@ -287,9 +286,9 @@ class Ranking:
         >>> zipfit.Ranking([0.1, 0.4, 0.2, 0.3]).per_group(["en", "de", "en", "de"], 1).rows.tolist()
         [1, 2]
         """
-        k = _whole_number(k, "k")
+        k = whole_number(k, "k")
         codes, groups = group_codes(labels, len(self))
-        mask, eligible = self._mask(where)
+        mask, eligible = checked_where(where, len(self))
         rows = _core.per_group(self.order, mask, codes, min(k, max(len(self), 1)))
         return self._select(rows, eligible, chooser="per_group", k=k, groups=groups)
 
@@ -297,59 +296,16 @@ class Ranking:
         if unit == "tokens":
             if tokens is None:
                 raise ParameterError("budget_tokens needs tokens=, the number of tokens of each row")
-            return _numbers(tokens, "tokens", np.int64, len(self))
+            return numbers(tokens, "tokens", np.int64, len(self))
         if tokens is not None:
             raise ParameterError("tokens= has no effect on budget_bytes; leave it out or give budget_tokens")
         if self._sizes is None:
             raise ParameterError("budget_bytes needs the size of each text; make the ranking with sizes=")
         return self._sizes
 
-    def _mask(self, where: Where) -> tuple[NDArray[np.bool_] | None, int]:
-        """Check `where`; return it and how many rows it keeps."""
-        if where is None:
-            return None, len(self)
-        mask = np.asarray(where, order="C")
-        if mask.dtype != np.bool_:
-            raise ParameterError(f"where: dtype is {mask.dtype}; expected bool, True for rows that may be chosen")
-        _check_shape(mask, "where", len(self))
-        return mask, int(np.count_nonzero(mask))
-
     def _select(self, rows: NDArray[np.int64], eligible: int, **chosen: Any) -> Selection:
         provenance = {**self._provenance, **chosen, "left_out_by_where": len(self) - eligible}
         return Selection(rows, self._scores[rows], provenance=provenance)
-
-
-def _numbers(values: ArrayLike, name: str, dtype: type[np.generic], rows: int | None = None) -> NDArray[Any]:
-    """Return a copy of `values` as a one-dimensional array of float64 or int64."""
-    array = np.asarray(values)
-    kinds, expected = ("iuf", "numbers") if dtype is np.float64 else ("iu", "whole numbers")
-    # An empty list has a dtype that nobody chose.
-    if array.size and array.dtype.kind not in kinds:
-        raise ParameterError(f"{name}: dtype is {array.dtype}; expected {expected}")
-    _check_shape(array, name, rows)
-    return np.array(array, dtype=dtype, order="C")
-
-
-def _check_shape(array: NDArray[Any], name: str, rows: int | None) -> None:
-    if array.ndim != 1:
-        raise ParameterError(f"{name}: shape is {array.shape}; expected one dimension")
-    if rows is not None and len(array) != rows:
-        raise ParameterError(f"{name}: {len(array)} entries; expected one a row, {rows}")
-
-
-def _whole_number(value: Any, name: str) -> int:
-    # bool is an int to Python, but True rows is a slip of the pen.
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise ParameterError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ParameterError(f"{name} must be at least 1, got {value}")
-    return int(value)
-
-
-def _real_number(value: Any, name: str) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ParameterError(f"{name} must be a number, got {value!r}")
-    return float(value)
 
 
 def _seed(value: Any) -> int:
@@ -367,5 +323,5 @@ def _one_budget(budget_bytes: int | None, budget_tokens: int | None) -> tuple[st
         given = "neither" if budget_bytes is None else "both"
         raise ParameterError(f"within needs either budget_bytes or budget_tokens, got {given}")
     if budget_bytes is not None:
-        return "bytes", _whole_number(budget_bytes, "budget_bytes")
-    return "tokens", _whole_number(budget_tokens, "budget_tokens")
+        return "bytes", whole_number(budget_bytes, "budget_bytes")
+    return "tokens", whole_number(budget_tokens, "budget_tokens")

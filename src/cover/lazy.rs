@@ -81,13 +81,12 @@ impl<'a, U: Unit> Search<'a, U> {
         let Task { source, ngrams, candidates, threads, control } = *task;
         let mut first = Vec::new();
         first.resize_with(candidates.rows.len(), || (Postings::none(), 0.0));
-        let scratch = || Ok((Counter::new(ngrams), Packer::new()));
+        let scratch = || Ok((Counter::new(ngrams), Packer::default()));
         parallel::fill_rows(&mut first, 1, CHUNK_ROWS, threads, control, scratch, |(counter, packer), at, chunk| {
             for (&row, (postings, score)) in candidates.rows[at..].iter().zip(chunk) {
                 let text = source.get(row);
-                packer.begin(ngrams.weights().len());
                 counter.count(text, |id, count| packer.push(id, count));
-                *postings = packer.finish(text.len());
+                *postings = packer.finish(ngrams.weights().len(), text.len());
                 *score = state.bound(postings);
             }
             Ok(())
@@ -245,19 +244,13 @@ impl<'a> State<'a> {
         if postings.units() == 0 {
             return 0.0;
         }
-        // Apart, so that additions do not wait for each other.
-        let (mut once, mut often) = (0.0, 0.0);
-        postings.each(
-            self.weights.len(),
-            |id, is| once += f64::from(if is { self.once[id] } else { 0.0 }),
-            |id, count| {
-                let ngram = self.often[id];
-                often += f64::from(count.map_or(ngram.0, |count| ngram.term(count as f32)));
-            },
-        );
+        let sum = postings.sum(&self.once, |id, count| {
+            let ngram = self.often[id];
+            count.map_or(ngram.0, |count| ngram.term(count as f32))
+        });
         // Besides, either sum is off by at most 2^-53 of itself a term, of which there are no more than units.
         let margin = 1.0 + ROUGHNESS + postings.units() as f64 * 2.0 * f64::EPSILON;
-        (once + often) * margin / postings.bytes as f64
+        sum * margin / postings.bytes as f64
     }
 
     fn add(&mut self, features: impl Iterator<Item = (usize, u64)>) {

@@ -35,6 +35,8 @@
 //! 1978); coverage of n-grams by submodular functions: Lin and Bilmes 2011, "A class of submodular functions for document
 //! summarization".
 
+#![expect(clippy::cast_precision_loss, reason = "sizes, counts and weights are far below 2^53")]
+
 mod features;
 mod lazy;
 mod naive;
@@ -290,9 +292,11 @@ fn check(source: &Texts, target: &Texts, options: &Options<'_>) -> Result<()> {
         let expected = "a number above 0 (between 1e-9 and 1e15)";
         return Err(Error::parameter(format!("beta must be {expected}, got {beta}")));
     }
-    let same_length = |name: &str, length: usize| match length == source.len() {
-        true => Ok(()),
-        false => Err(Error::parameter(format!("{name}: {length} entries; expected one a row, {}", source.len()))),
+    let same_length = |name: &str, length: usize| {
+        if length == source.len() {
+            return Ok(());
+        }
+        Err(Error::parameter(format!("{name}: {length} entries; expected one a row, {}", source.len())))
     };
     options.keep.map_or(Ok(()), |keep| same_length("where", keep.len()))?;
     if let Budget::Tokens(_, tokens) = options.budget {

@@ -70,7 +70,9 @@ impl Table {
     fn fill(&mut self, entries: &[(u64, usize)]) -> bool {
         let bucket = |key: u64| (key.wrapping_mul(SPREAD) >> self.seed_shift) as usize;
         let mut sizes = vec![0u32; self.seeds.len()];
-        entries.iter().for_each(|&(key, _)| sizes[bucket(key)] += 1);
+        for &(key, _) in entries {
+            sizes[bucket(key)] += 1;
+        }
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_unstable_by_key(|&at| {
             let bucket = bucket(entries[at].0);

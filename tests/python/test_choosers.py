@@ -218,7 +218,12 @@ class TestQuotas:
     def test_labels_of_every_kind_of_column_are_taken(self) -> None:
         ranking = zipfit.Ranking([0.1, 0.4, 0.2, 0.3])
         labels = ["x", "y", "x", "y"]
-        kinds: list[Any] = [tuple(labels), np.array(labels), np.array(labels, object), pd.Series(labels, index=[9, 9, 3, 4])]
+        kinds: list[Any] = [
+            tuple(labels),
+            np.array(labels),
+            np.array(labels, object),
+            pd.Series(labels, index=[9, 9, 3, 4]),
+        ]
         kinds += [pd.Series(labels, dtype="category"), pd.Index(labels), pl.Series(labels), pa.array(labels)]
         kinds += [pa.chunked_array([labels[:1], labels[1:]]), pa.array(labels).dictionary_encode(), iter(labels)]
         for column in kinds:

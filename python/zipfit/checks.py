@@ -1,0 +1,60 @@
+"""Arguments that several functions take, checked: arrays with one entry a row, numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from zipfit.errors import ParameterError
+
+Where = ArrayLike | None
+"""bool (N,), True for rows that may be chosen; None for all."""
+
+
+def checked_where(where: Where, rows: int) -> tuple[NDArray[np.bool_] | None, int]:
+    """Return `where` as an array, and how many rows it keeps."""
+    if where is None:
+        return None, rows
+    mask = np.asarray(where, order="C")
+    if mask.dtype != np.bool_:
+        raise ParameterError(f"where: dtype is {mask.dtype}; expected bool, True for rows that may be chosen")
+    check_shape(mask, "where", rows)
+    return mask, int(np.count_nonzero(mask))
+
+
+def numbers(values: ArrayLike, name: str, dtype: type[np.generic], rows: int | None = None) -> NDArray[Any]:
+    """Return a copy of `values` as a one-dimensional array of float64 or int64."""
+    array = np.asarray(values)
+    kinds, expected = ("iuf", "numbers") if dtype is np.float64 else ("iu", "whole numbers")
+    # An empty list has a dtype that nobody chose.
+    if array.size and array.dtype.kind not in kinds:
+        raise ParameterError(f"{name}: dtype is {array.dtype}; expected {expected}")
+    check_shape(array, name, rows)
+    return np.array(array, dtype=dtype, order="C")
+
+
+def check_shape(array: NDArray[Any], name: str, rows: int | None) -> None:
+    """Raise unless `array` has one dimension and, where `rows` is known, as many entries."""
+    if array.ndim != 1:
+        raise ParameterError(f"{name}: shape is {array.shape}; expected one dimension")
+    if rows is not None and len(array) != rows:
+        raise ParameterError(f"{name}: {len(array)} entries; expected one a row, {rows}")
+
+
+def whole_number(value: Any, name: str) -> int:
+    """Return `value` as an int of 1 or more."""
+    # bool is an int to Python, but True rows is a slip of the pen.
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ParameterError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ParameterError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def real_number(value: Any, name: str) -> float:
+    """Return `value` as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ParameterError(f"{name} must be a number, got {value!r}")
+    return float(value)
