@@ -21,7 +21,7 @@ def packed(texts: Sequence[bytes], longest: int) -> Iterator[tuple[NDArray[np.ui
     place_in_text = np.arange(len(data)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     keys = np.zeros_like(data)
     for n in range(1, longest + 1):
-        keys[n - 1 :] |= data[: len(data) - n + 1] << np.uint64(8 * (n - 1))
+        keys[n - 1 :] |= data[: max(len(data) - n + 1, 0)] << np.uint64(8 * (n - 1))
         ends = np.flatnonzero(place_in_text >= n - 1)
         yield keys[ends], ends
 
