@@ -65,7 +65,7 @@ def ways(
         for budget in budgets:
             yield metric, budget, ranking.within(budget_bytes=budget)
     for beta in BETAS:
-        name = "cover" if beta is None else f"cover, beta {beta:g}"
+        name = "cover, default beta" if beta is None else f"cover, beta {beta:g}"
         for budget in budgets:
             yield (
                 name,
