@@ -6,8 +6,8 @@ scores). zip-fit is asked for what it should have as its default, gzip at level 
 length. Run it in an environment that has both::
 
     pip install zip-fit==1.0.9 brotli zstandard lz4 datasets
-    python benches/sample.py pool.jsonl.zst sample.jsonl --rows 20000
-    python benches/compare.py --source sample.jsonl --target code.jsonl --target maths.jsonl --runs 3
+    python -m benches.sample pool.jsonl.zst sample.jsonl --rows 20000
+    python -m benches.compare --source sample.jsonl --target code.jsonl --target maths.jsonl --runs 3
 
 The two run in turn; the ratio is taken within each pair of runs and its median told, because a machine has slow and
 fast minutes. A source with more rows than ``--rows`` is cut after these.
@@ -19,24 +19,18 @@ result, with date, processor, versions and command, to a file under ``benches/re
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
 import json
 import os
-import platform
-import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import zipfit
-from zipfit import _core
+from benches import report
 
 ZIP_FIT_VERSION = "1.0.9"
 
@@ -53,53 +47,12 @@ tool.ZIPFIT(source, target, int(k), output_file=output, compression_algorithm="g
 """
 
 
-@dataclass
-class Run:
-    """One finished process."""
-
-    seconds: float
-    peak_megabytes: float
-
-
-def timed(command: list[str]) -> Run:
-    """Run a command, its words into the void; an error shows them."""
-    with tempfile.TemporaryFile() as words:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=words)
-        # Not subprocess.wait: only wait4 tells the memory of this process and not the largest of all until now.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            words.seek(0)
-            sys.exit(f"{shlex.join(command[:3])} ... failed:\n{words.read().decode()[-2000:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
-
-
-def write_first_rows(source: Path, rows: int, path: Path) -> Path:
-    """The first rows of a JSON Lines file as a plain one, which is all that zip-fit can read."""
-    reader = _core.Reader([os.fspath(source)], "text")
-    written = 0
-    with path.open("w", encoding="utf-8") as file:
-        while written < rows and (batch := reader.next_batch()) is not None:
-            for text in batch.texts.to_list()[: rows - written]:
-                file.write(json.dumps({"text": text.decode()}) + "\n")
-                written += 1
-    return path
-
-
-def read_texts(path: Path) -> list[str]:
-    """The texts of a plain JSON Lines file."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line)["text"] for line in file]
-
-
 def check_same_choice(ours: Path, theirs: Path, target: Path) -> int:
     """Exit unless both chose the same texts but for ties at the last score; the number of tied texts."""
     with (ours / "selection.jsonl").open(encoding="utf-8") as file:
         last_score = [json.loads(line)["score"] for line in file][-1]
-    our_texts = Counter(read_texts(ours / "selected.jsonl"))
-    their_texts = Counter(read_texts(theirs))
+    our_texts = Counter(report.read_texts(ours / "selected.jsonl"))
+    their_texts = Counter(report.read_texts(theirs))
     different = list((our_texts - their_texts).elements()) + list((their_texts - our_texts).elements())
     if our_texts.total() != their_texts.total():
         sys.exit(f"zipfit chose {our_texts.total()} texts, zip-fit {their_texts.total()}")
@@ -125,7 +78,7 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
     our_command += ["--top-k", k, "--threads", threads, "--overwrite", "-o", os.fspath(ours)]
     their_command = [sys.executable, "-c", RIVAL, os.fspath(source), os.fspath(target)]
     their_command += [k, threads, os.fspath(theirs)]
-    pairs = [(timed(our_command), timed(their_command)) for _ in range(options.runs)]
+    pairs = [(report.timed(our_command), report.timed(their_command)) for _ in range(options.runs)]
     tied = check_same_choice(ours, theirs, target)
     ranking = zipfit.rank(source, target, threads=options.threads)
     if (picked := ranking.top_k(options.top_k).take(source)) != (ours / "selected.jsonl").read_text().splitlines():
@@ -134,7 +87,7 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
     return {
         "target": target.name,
         "rows": len(ranking),
-        "targets": len(_core.Texts.from_files([os.fspath(target)], "text", "target")),
+        "targets": len(report.read_texts(target, "target")),
         "texts that differ, all tied at the last score": tied,
         "zipfit seconds": [round(run.seconds, 2) for run, _ in pairs],
         "zip-fit seconds": [round(rival.seconds, 2) for _, rival in pairs],
@@ -144,22 +97,6 @@ def compare(source: Path, target: Path, directory: Path, options: argparse.Names
         "zipfit peak MB": round(pairs[0][0].peak_megabytes),
         "zip-fit peak MB (largest process)": round(pairs[0][1].peak_megabytes),
     }
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def commit() -> str:
-    """The checkout that this file lies in; "unknown" where there is none."""
-    command = ["git", "-C", os.fspath(Path(__file__).parent), "describe", "--always", "--dirty"]
-    described = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    return described.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -184,33 +121,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         if options.source is None:
-            demo = directory / "demo"
-            command = [sys.executable, "-m", "zipfit", "demo", "--write", os.fspath(demo)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            options.source, options.target = demo / "source.jsonl", [demo / "target.jsonl"]
-        source = write_first_rows(options.source, options.rows, directory / "source.jsonl")
+            options.source, target = report.demo_texts(directory / "demo")
+            options.target = [target]
+        source = report.write_texts(report.read_texts(options.source)[: options.rows], directory / "source.jsonl")
         targets = [
-            write_first_rows(path, sys.maxsize, directory / f"{path.name.split('.')[0]}.jsonl")
+            report.write_texts(report.read_texts(path, "target"), directory / f"{path.name.split('.')[0]}.jsonl")
             for path in options.target
         ]
         results = [compare(source, target, directory, options) for target in targets]
-    report = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": shlex.join(["python", "benches/compare.py", *[Path(word).name for word in sys.argv[1:]]]),
-        "processor": f"{processor()}, {_core.available_threads()} CPUs",
-        "versions": {
-            "zipfit": zipfit.__version__,
-            "zip-fit": found,
-            "python": platform.python_version(),
-            "commit": commit(),
-        },
-        "results": results,
-    }
-    text = json.dumps(report, indent=2)
-    print(text)
-    if options.record:
-        with options.record.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+    report.tell(report.make("benches.compare", results, {"zip-fit": found}), options.record)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Counts repeat to the digit where times do not, so this works on a busy machine. 
 thread over a few rows of a file and over many (evenly spaced ones); what reading and preparing cost is subtracted.
 Before, benches/kernel.rs compares the sizes of some rows with zlib's. It needs valgrind and takes some minutes::
 
-    python benches/sample.py pool.jsonl.zst sample.jsonl --rows 20000
-    python benches/instructions.py --source sample.jsonl --target humaneval.jsonl
+    python -m benches.sample pool.jsonl.zst sample.jsonl --rows 20000
+    python -m benches.instructions --source sample.jsonl --target humaneval.jsonl
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from benches import report
 
 CHECKED_ROWS = 200
 """Rows whose sizes are compared before anything is counted; arbitrary, some seconds of work."""
@@ -62,21 +64,17 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for rows in options.rows:
         before, _ = counted(program, rows, 0, options)
-        instructions, report = counted(program, rows, 1, options)
-        found = report["results"][0]
+        instructions, counts = counted(program, rows, 1, options)
+        found = counts["results"][0]
         found["instructions a row"] = round((instructions - before) / found["rows"])
         del found["seconds to prepare"]  # under callgrind they are not ours
         results.append(found)
     few, many = results
-    report["command"] = shlex.join(["python", "benches/instructions.py", *[Path(word).name for word in sys.argv[1:]]])
-    report["results"] = results
+    counts["command"] = report.command_line("benches.instructions")
+    counts["results"] = results
     ratio = many["instructions a row"] / few["instructions a row"]
-    report[f"instructions a row, {many['rows']} rows over {few['rows']}"] = round(ratio, 3)
-    text = json.dumps(report, indent=2)
-    print(text)
-    if options.record:
-        with options.record.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+    counts[f"instructions a row, {many['rows']} rows over {few['rows']}"] = round(ratio, 3)
+    report.tell(counts, options.record)
 
 
 if __name__ == "__main__":

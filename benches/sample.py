@@ -3,7 +3,7 @@
 ``random.Random(seed).sample`` without replacement, which Python keeps stable; the rows stay in the order of the file
 and as they are written there. The file may be ``.gz`` or ``.zst``, the sample is plain, as other tools can read it::
 
-    python benches/sample.py pool.jsonl.zst sample.jsonl --rows 20000
+    python -m benches.sample pool.jsonl.zst sample.jsonl --rows 20000
 """
 
 from __future__ import annotations
