@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use zipfit::error::{Cause, Error, Side};
-use zipfit::read::{Fields, Reader, read_lines};
+use zipfit::read::{Fields, OtherFields, Reader, read_lines};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result, Texts};
 
@@ -20,7 +20,7 @@ use zipfit::{Control, Result, Texts};
 const BATCH_BYTES: usize = 64;
 
 fn fields() -> Fields {
-    Fields::new("text", None, None).unwrap()
+    Fields::new("text", &OtherFields::default()).unwrap()
 }
 
 fn open(paths: &[PathBuf]) -> Result<Reader> {
@@ -177,7 +177,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     reader.rest(1, &Control::default()).unwrap();
     fs::write(&path, "{\"text\": \"other\"}\n").unwrap();
     let mut output = Output::create(&top.path().join("out"), &[], false).unwrap();
-    let selected = Selected { rows: &[0], ranks: &[0], scores: &[1.0] };
+    let selected = Selected { rows: &[0], ranks: &[0], scores: &[1.0], coverage: None };
     let error = copy_rows(&mut output, &reader, selected, &Control::default()).unwrap_err();
     assert_eq!(
         message(&error, top.path()),
@@ -196,7 +196,7 @@ fn chosen_rows_are_written_with_their_bytes_and_their_places() {
     let mut reader = open(&paths).unwrap();
     reader.rest(1, &Control::default()).unwrap();
     let mut output = Output::create(top.path(), &[], false).unwrap();
-    let selected = Selected { rows: &[3, 1, 0], ranks: &[0, 1, 2], scores: &[0.5, 0.25, 1e-9] };
+    let selected = Selected { rows: &[3, 1, 0], ranks: &[0, 1, 2], scores: &[0.5, 0.25, 1e-9], coverage: None };
     let written = copy_rows(&mut output, &reader, selected, &Control::default()).unwrap();
     output.commit().unwrap();
     let content = fs::read_to_string(top.path().join("selected.jsonl")).unwrap();

@@ -3,23 +3,24 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use numpy::{PyArray1, PyReadonlyArray1, ToPyArray};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyDict, PyList};
 
 use super::errors::to_python;
 use super::interrupt;
-use super::select::row_numbers;
+use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
 use crate::error::{Error, Result};
-use crate::read::{self, BATCH_BYTES, Batch, Fields, Reader};
-use crate::write::{self, Output, Selected, WrittenFile};
+use crate::read::{self, BATCH_BYTES, Batch, Fields, OtherFields, Reader};
+use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
 /// Consecutive rows.
 #[pyclass(name = "Batch", module = "zipfit._core", frozen)]
 pub(super) struct PyBatch {
     batch: Batch,
     has_tokens: bool,
+    has_groups: bool,
 }
 
 #[pymethods]
@@ -37,6 +38,12 @@ impl PyBatch {
     fn tokens<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<i64>>> {
         self.has_tokens.then(|| self.batch.tokens.to_pyarray(py))
     }
+
+    #[getter]
+    fn groups<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<i64>>> {
+        let codes = || self.batch.groups.iter().map(|&code| i64::from(code)).collect::<Vec<_>>();
+        self.has_groups.then(|| codes().into_pyarray(py))
+    }
 }
 
 /// Rows of files. Shared with the thread that works on it, so that Ctrl-C leaves it whole.
@@ -46,7 +53,10 @@ pub(super) struct PyReader(Arc<Mutex<Reader>>);
 #[pymethods]
 impl PyReader {
     #[new]
-    #[pyo3(signature = (paths, text, side = "source", id_field = None, token_field = None, batch_bytes = BATCH_BYTES))]
+    #[pyo3(signature = (
+        paths, text, side = "source", id_field = None, token_field = None, batch_bytes = BATCH_BYTES, group_field = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the names of the fields, one by one")]
     fn new(
         py: Python<'_>,
         paths: Vec<PathBuf>,
@@ -55,9 +65,11 @@ impl PyReader {
         id_field: Option<&str>,
         token_field: Option<&str>,
         batch_bytes: usize,
+        group_field: Option<&str>,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
-        let reader = Fields::new(text, id_field, token_field)
+        let others = OtherFields { id: id_field, tokens: token_field, group: group_field };
+        let reader = Fields::new(text, &others)
             .and_then(|fields| Reader::open(paths, fields, side, batch_bytes))
             .map_err(|error| to_python(py, error))?;
         Ok(PyReader(Arc::new(Mutex::new(reader))))
@@ -69,8 +81,8 @@ impl PyReader {
         let reader = Arc::clone(&self.0);
         interrupt::run(py, None, move |control| {
             let mut reader = lock(&reader);
-            let has_tokens = reader.fields().has_tokens();
-            Ok(reader.next_batch(threads, control)?.map(|batch| PyBatch { batch, has_tokens }))
+            let (has_tokens, has_groups) = (reader.fields().has_tokens(), reader.fields().has_groups());
+            Ok(reader.next_batch(threads, control)?.map(|batch| PyBatch { batch, has_tokens, has_groups }))
         })
     }
 
@@ -84,6 +96,10 @@ impl PyReader {
     #[getter]
     fn rows(&self) -> usize {
         lock(&self.0).places().len()
+    }
+
+    fn group_names(&self) -> Vec<String> {
+        lock(&self.0).group_names().to_vec()
     }
 
     #[getter]
@@ -141,7 +157,8 @@ impl PyOutput {
         written(py, &file)
     }
 
-    #[pyo3(signature = (reader, rows, ranks, scores, progress = None))]
+    #[pyo3(signature = (reader, rows, ranks, scores, coverage = None, progress = None))]
+    #[expect(clippy::too_many_arguments, reason = "one column of selection.jsonl each")]
     fn copy_rows<'py>(
         &self,
         py: Python<'py>,
@@ -149,17 +166,19 @@ impl PyOutput {
         rows: PyReadonlyArray1<'py, i64>,
         ranks: PyReadonlyArray1<'py, i64>,
         scores: PyReadonlyArray1<'py, f64>,
+        coverage: Option<PyReadonlyArray1<'py, f64>>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let reader = Arc::clone(&reader.get().0);
         let total = lock(&reader).places().len();
-        let chosen = Chosen::extract(py, &rows, &ranks, &scores, total)?;
+        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), total)?;
         let files = self.with(py, progress, move |output, control| {
             write::copy_rows(output, &lock(&reader), chosen.selected(), control)
         })?;
         files.iter().map(|file| written(py, file)).collect()
     }
 
+    #[pyo3(signature = (lines, rows, ranks, scores, coverage = None))]
     fn write_rows<'py>(
         &self,
         py: Python<'py>,
@@ -167,16 +186,37 @@ impl PyOutput {
         rows: PyReadonlyArray1<'py, i64>,
         ranks: PyReadonlyArray1<'py, i64>,
         scores: PyReadonlyArray1<'py, f64>,
+        coverage: Option<PyReadonlyArray1<'py, f64>>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let chosen = Chosen::extract(py, &rows, &ranks, &scores, usize::MAX)?;
+        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), usize::MAX)?;
         if lines.len() != chosen.rows.len() {
             let message = format!("expected one line a row ({}), got {}", chosen.rows.len(), lines.len());
             return Err(to_python(py, Error::parameter(message)));
         }
         let files = self.with(py, None, move |output, _| {
-            write::write_rows(output, &lines, &Fields::new("text", None, None)?, chosen.selected())
+            write::write_rows(output, &lines, &Fields::new("text", &OtherFields::default())?, chosen.selected())
         })?;
         files.iter().map(|file| written(py, file)).collect()
+    }
+
+    fn write_left_out<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &Bound<'py, PyReader>,
+        duplicates: PyReadonlyArray2<'py, i64>,
+        copies_of_target: PyReadonlyArray2<'py, i64>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let reader = Arc::clone(&reader.get().0);
+        let total = lock(&reader).places().len();
+        let rows = |pairs: &PyReadonlyArray2<'py, i64>| pairs_of(pairs, total).map_err(|error| to_python(py, error));
+        let mut left_out = Vec::new();
+        left_out.extend(rows(&duplicates)?.into_iter().map(|(row, of_row)| (row, Reason::Duplicate { of_row })));
+        let copies = rows(&copies_of_target)?;
+        left_out.extend(copies.into_iter().map(|(row, target_row)| (row, Reason::CopyOfTarget { target_row })));
+        left_out.sort_by_key(|&(row, _)| row);
+        let file = self
+            .with(py, None, move |output, control| write::write_left_out(output, &lock(&reader), &left_out, control))?;
+        written(py, &file)
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
@@ -225,6 +265,7 @@ struct Chosen {
     rows: Vec<usize>,
     ranks: Vec<usize>,
     scores: Vec<f64>,
+    coverage: Option<Vec<f64>>,
 }
 
 impl Chosen {
@@ -233,21 +274,37 @@ impl Chosen {
         rows: &PyReadonlyArray1<'_, i64>,
         ranks: &PyReadonlyArray1<'_, i64>,
         scores: &PyReadonlyArray1<'_, f64>,
+        coverage: Option<&PyReadonlyArray1<'_, f64>>,
         total: usize,
     ) -> PyResult<Chosen> {
         let fail = |error| to_python(py, error);
         let rows = row_numbers(rows, total).map_err(fail)?;
         let ranks = row_numbers(ranks, usize::MAX).map_err(fail)?;
-        let scores: Vec<f64> = scores.as_array().iter().copied().collect();
-        if ranks.len() != rows.len() || scores.len() != rows.len() {
-            return Err(fail(Error::parameter("rows, ranks and scores must have one length")));
+        let (scores, coverage) = (vector(scores), coverage.map(vector));
+        let lengths = [ranks.len(), scores.len(), coverage.as_ref().map_or(rows.len(), Vec::len)];
+        if lengths.iter().any(|&length| length != rows.len()) {
+            return Err(fail(Error::parameter("rows, ranks, scores and coverage must have one length")));
         }
-        Ok(Chosen { rows, ranks, scores })
+        Ok(Chosen { rows, ranks, scores, coverage })
     }
 
     fn selected(&self) -> Selected<'_> {
-        Selected { rows: &self.rows, ranks: &self.ranks, scores: &self.scores }
+        let coverage = self.coverage.as_deref();
+        Selected { rows: &self.rows, ranks: &self.ranks, scores: &self.scores, coverage }
     }
+}
+
+/// Pairs of a source row, which must be below `rows`, and another row.
+fn pairs_of(pairs: &PyReadonlyArray2<'_, i64>, rows: usize) -> Result<Vec<(usize, usize)>> {
+    let pairs = pairs.as_array();
+    if pairs.ncols() != 2 {
+        return Err(Error::parameter(format!("expected pairs of rows, got {} columns", pairs.ncols())));
+    }
+    let number = |row: i64| usize::try_from(row).ok();
+    let pair =
+        |pair: numpy::ndarray::ArrayView1<'_, i64>| number(pair[0]).filter(|&row| row < rows).zip(number(pair[1]));
+    let found: Option<Vec<_>> = pairs.rows().into_iter().map(pair).collect();
+    found.ok_or_else(|| Error::parameter(format!("expected rows of a source with {rows}")))
 }
 
 fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDict>> {

@@ -14,7 +14,7 @@ use super::errors::to_python;
 use super::interrupt;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
-use crate::read::{BATCH_BYTES, Fields, Reader};
+use crate::read::{BATCH_BYTES, Fields, OtherFields, Reader};
 use crate::texts::{Texts, TextsBuilder, refuse_nulls};
 
 /// Many byte strings, immutable.
@@ -75,9 +75,15 @@ impl PyTexts {
         let side = parse_side(py, side)?;
         let threads = threads_of(py, threads)?;
         let texts = interrupt::run(py, None, move |control| {
-            Reader::open(paths, Fields::new(&text, None, None)?, side, BATCH_BYTES)?.rest(threads, control)
+            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, BATCH_BYTES)?.rest(threads, control)
         })?;
         Ok(PyTexts(texts))
+    }
+
+    #[staticmethod]
+    fn concat(sets: Vec<Bound<'_, PyTexts>>) -> PyTexts {
+        let sets: Vec<Texts> = sets.iter().map(|set| set.get().0.clone()).collect();
+        PyTexts(Texts::concat(&sets))
     }
 
     fn __len__(&self) -> usize {

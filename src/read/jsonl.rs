@@ -16,6 +16,8 @@ use crate::error::{Cause, Error, Result, quote};
 /// The field whose value names a row when no other is asked for.
 const DEFAULT_ID_FIELD: &str = "id";
 
+const GROUP_REMEDY: &str = "give every row a group, or choose another field";
+
 /// What is taken out of each row.
 #[derive(Clone, Debug)]
 pub struct Fields {
@@ -24,20 +26,41 @@ pub struct Fields {
     /// A row without an explicitly named id field is an error; the default field may be absent.
     id_is_required: bool,
     tokens: Option<String>,
+    group: Option<String>,
+}
+
+/// Fields that are wanted beside the text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OtherFields<'a> {
+    /// Names a row; `None`: the field `id` where a row has one.
+    pub id: Option<&'a str>,
+    /// Has the number of tokens of a row; `None`: no counts.
+    pub tokens: Option<&'a str>,
+    /// Says which group a row belongs to, by a string, number or boolean; `None`: no groups.
+    pub group: Option<&'a str>,
+}
+
+/// What a line has beside its text.
+#[derive(Debug, Default)]
+pub(super) struct Extracted<'a> {
+    /// 0 without a field for it.
+    pub(super) tokens: i64,
+    /// The JSON value; `None` without a field for it.
+    pub(super) group: Option<Cow<'a, str>>,
 }
 
 impl Fields {
-    /// `text` is a field or a template, `id` the field that names a row (`None`: `id` where a row has one), `tokens`
-    /// a field with the number of tokens of the row (`None`: no counts).
+    /// `text` is a field or a template.
     ///
     /// # Errors
     /// [`Cause::Parameter`] for a broken template.
-    pub fn new(text: &str, id: Option<&str>, tokens: Option<&str>) -> Result<Fields> {
+    pub fn new(text: &str, others: &OtherFields<'_>) -> Result<Fields> {
         Ok(Fields {
             text: Template::parse(text)?,
-            id: id.unwrap_or(DEFAULT_ID_FIELD).to_owned(),
-            id_is_required: id.is_some(),
-            tokens: tokens.map(str::to_owned),
+            id: others.id.unwrap_or(DEFAULT_ID_FIELD).to_owned(),
+            id_is_required: others.id.is_some(),
+            tokens: others.tokens.map(str::to_owned),
+            group: others.group.map(str::to_owned),
         })
     }
 
@@ -47,36 +70,46 @@ impl Fields {
         self.tokens.is_some()
     }
 
-    /// Append the text of a line to `text`; gives the number of tokens, 0 without a field for it.
+    /// Whether rows carry a group.
+    #[must_use]
+    pub fn has_groups(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Append the text of a line to `text`; gives the rest of what is wanted.
     ///
     /// # Errors
     /// [`Cause::BadRow`], [`Cause::TextType`] or [`Cause::InvalidText`], and the offset in the line where it was found.
-    pub(super) fn extract(&self, line: &[u8], text: &mut Vec<u8>) -> Result<i64, (Error, usize)> {
+    pub(super) fn extract<'a>(&self, line: &'a [u8], text: &mut Vec<u8>) -> Result<Extracted<'a>, (Error, usize)> {
         let line = utf8(line)?;
         let wanted = self.wanted();
-        let values = parse_object(line, &wanted)?;
-        let at_start = |error| (error, 0);
-        for (name, value) in wanted.iter().zip(&values) {
-            if value.is_none() && (*name != self.id || self.id_is_required || self.text.fields.contains(&self.id)) {
-                return Err(at_start(missing_field(name, line)));
-            }
+        let found = parse_object(line, &wanted)?;
+        let mut values = Vec::with_capacity(found.len());
+        for (name, value) in wanted.iter().zip(found) {
+            values.push(value.ok_or_else(|| (self.missing_field(name, line), 0))?);
         }
-        let tokens = match &self.tokens {
-            Some(name) => values[self.text.fields.len() + 1].map_or(Ok(0), |value| token_count(name, value)),
-            None => Ok(0),
-        };
-        let tokens = tokens.map_err(at_start)?;
         for part in &self.text.parts {
             match part {
                 Part::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
                 Part::Field(index) => {
-                    let Some(value) = values[*index] else { continue };
-                    let value = self.text_of(&self.text.fields[*index], value, line)?;
+                    let value = self.text_of(&self.text.fields[*index], values[*index], line)?;
                     text.extend_from_slice(value.as_bytes());
                 }
             }
         }
-        Ok(tokens)
+        let mut others = values[self.text.fields.len()..].iter();
+        let mut extracted = Extracted::default();
+        if let Some(name) = &self.tokens
+            && let Some(value) = others.next()
+        {
+            extracted.tokens = token_count(name, value).map_err(|error| (error, 0))?;
+        }
+        if let Some(name) = &self.group
+            && let Some(value) = others.next()
+        {
+            extracted.group = Some(group_of(name, value, line)?);
+        }
+        Ok(extracted)
     }
 
     /// The id of a row as it is written in its line (JSON), `None` where there is none.
@@ -86,35 +119,71 @@ impl Fields {
         parse_object(std::str::from_utf8(line).ok()?, &[&self.id]).ok()?[0]
     }
 
-    /// Fields of the text, the id, the tokens: in this order.
+    /// Fields that every row must have: those of the text, the tokens, the group, the id, in this order.
     fn wanted(&self) -> Vec<&str> {
         let text = self.text.fields.iter().map(String::as_str);
-        text.chain([self.id.as_str()]).chain(self.tokens.as_deref()).collect()
+        let id = self.id_is_required.then_some(self.id.as_str());
+        text.chain(self.tokens.as_deref()).chain(self.group.as_deref()).chain(id).collect()
+    }
+
+    fn missing_field(&self, name: &str, line: &str) -> Error {
+        let keys = serde_json::from_str::<Keys>(line).map_or_else(|_| Vec::new(), |Keys(keys)| keys);
+        let here = if keys.is_empty() { String::new() } else { format!("; fields here: {}", keys.join(", ")) };
+        let is_group = self.group.as_deref() == Some(name);
+        let remedy = if is_group { format!("; {GROUP_REMEDY}") } else { String::new() };
+        Error::bad_row(format!("no field {}{here}{remedy}", quote(name)))
     }
 
     /// A field's value as text.
     fn text_of<'a>(&self, name: &str, value: &'a RawValue, line: &str) -> Result<Cow<'a, str>, (Error, usize)> {
         let raw = value.get();
-        let offset = raw.as_ptr() as usize - line.as_ptr() as usize;
         match raw.as_bytes()[0] {
             b'"' if !raw.contains('\\') => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
-            // The syntax was checked already: what can still fail is an escaped surrogate without its other half.
-            b'"' => serde_json::from_str(raw).map(Cow::Owned).map_err(|_| {
-                let at = lone_surrogate(raw);
-                let escape = raw.get(at..at + 6).unwrap_or_default();
-                let message = format!("lone surrogate {escape} in field {}; it stands for no character", quote(name));
-                (Error::new(Cause::InvalidText(message)), offset + at)
-            }),
+            b'"' => unescape(name, raw, line).map(Cow::Owned),
             b'-' | b'0'..=b'9' | b't' | b'f' if !self.text.is_plain => Ok(Cow::Borrowed(raw)),
             _ => {
                 let expected = if self.text.is_plain { "a string" } else { "a string, number or boolean" };
                 let message = format!("field {} is {}, expected {expected}", quote(name), kind(raw));
                 // null is a missing value, another type a mistake in the choice of the field.
                 let cause = if raw == "null" { Cause::BadRow(message) } else { Cause::TextType(message) };
-                Err((Error::new(cause), offset))
+                Err((Error::new(cause), offset_in(line, raw)))
             }
         }
     }
+}
+
+/// A group as JSON. Strings are one group when their characters are, however these are escaped; all else is taken as it
+/// is written, so that 1, 1.0 and "1" are three groups.
+fn group_of<'a>(name: &str, value: &'a RawValue, line: &str) -> Result<Cow<'a, str>, (Error, usize)> {
+    let raw = value.get();
+    match raw.as_bytes()[0] {
+        b'"' if raw.contains('\\') => {
+            let text = unescape(name, raw, line)?;
+            serde_json::to_string(&text).map(Cow::Owned).map_err(|error| (Error::internal(error.to_string()), 0))
+        }
+        b'n' | b'{' | b'[' => {
+            let expected = "a string, number or boolean to group by";
+            let message = format!("field {} is {}, expected {expected}; {GROUP_REMEDY}", quote(name), kind(raw));
+            let cause = if raw == "null" { Cause::BadRow(message) } else { Cause::TextType(message) };
+            Err((Error::new(cause), offset_in(line, raw)))
+        }
+        _ => Ok(Cow::Borrowed(raw)),
+    }
+}
+
+/// The characters of a JSON string of valid syntax: what can still fail is an escaped surrogate without its other half.
+fn unescape(name: &str, raw: &str, line: &str) -> Result<String, (Error, usize)> {
+    serde_json::from_str(raw).map_err(|_| {
+        let at = lone_surrogate(raw);
+        let escape = raw.get(at..at + 6).unwrap_or_default();
+        let message = format!("lone surrogate {escape} in field {}; it stands for no character", quote(name));
+        (Error::new(Cause::InvalidText(message)), offset_in(line, raw) + at)
+    })
+}
+
+/// Where `part`, a piece of `line`, begins in it.
+fn offset_in(line: &str, part: &str) -> usize {
+    part.as_ptr() as usize - line.as_ptr() as usize
 }
 
 fn utf8(line: &[u8]) -> Result<&str, (Error, usize)> {
@@ -182,12 +251,6 @@ impl<'de> Visitor<'de> for ObjectFields<'_> {
         }
         Ok(values)
     }
-}
-
-fn missing_field(name: &str, line: &str) -> Error {
-    let keys = serde_json::from_str::<Keys>(line).map_or_else(|_| Vec::new(), |Keys(keys)| keys);
-    let here = if keys.is_empty() { String::new() } else { format!("; fields here: {}", keys.join(", ")) };
-    Error::bad_row(format!("no field {}{here}", quote(name)))
 }
 
 /// The first keys of an object, quoted: enough to see which field was meant.
@@ -264,7 +327,7 @@ mod tests {
 
     fn extract(text: &str, line: &[u8]) -> Result<String, String> {
         let mut out = Vec::new();
-        match Fields::new(text, None, None).unwrap().extract(line, &mut out) {
+        match Fields::new(text, &OtherFields::default()).unwrap().extract(line, &mut out) {
             Ok(_) => Ok(String::from_utf8(out).unwrap()),
             Err((error, at)) => Err(format!("{at}: {} {error}", error.code())),
         }
@@ -325,21 +388,23 @@ mod tests {
 
     #[test]
     fn a_named_id_must_be_there_and_the_default_one_may_be_absent() {
-        let extract = |id, line: &[u8]| Fields::new("text", id, None).unwrap().extract(line, &mut Vec::new());
+        let extract = |id, line: &[u8]| {
+            Fields::new("text", &OtherFields { id, ..OtherFields::default() }).unwrap().extract(line, &mut Vec::new())
+        };
         assert!(extract(None, br#"{"text": "a"}"#).is_ok());
         assert!(extract(Some("key"), br#"{"text": "a", "key": null}"#).is_ok());
         let (error, _) = extract(Some("key"), br#"{"text": "a", "id": 1}"#).unwrap_err();
         assert_eq!(error.to_string(), "no field \"key\"; fields here: \"text\", \"id\"");
-        let fields = Fields::new("text", None, None).unwrap();
+        let fields = Fields::new("text", &OtherFields::default()).unwrap();
         assert_eq!(fields.id(br#"{"text": "a", "id": {"b": 1e3}}"#).unwrap().get(), r#"{"b": 1e3}"#);
         assert!(fields.id(br#"{"text": "a"}"#).is_none());
-        assert_eq!(Fields::new("id", None, None).unwrap().id(br#"{"id": "x"}"#).unwrap().get(), r#""x""#);
+        assert_eq!(Fields::new("id", &OtherFields::default()).unwrap().id(br#"{"id": "x"}"#).unwrap().get(), r#""x""#);
     }
 
     #[test]
     fn tokens_are_whole_numbers() {
-        let fields = Fields::new("text", None, Some("n")).unwrap();
-        assert_eq!(fields.extract(br#"{"text": "a", "n": 12}"#, &mut Vec::new()).unwrap(), 12);
+        let fields = Fields::new("text", &OtherFields { tokens: Some("n"), ..OtherFields::default() }).unwrap();
+        assert_eq!(fields.extract(br#"{"text": "a", "n": 12}"#, &mut Vec::new()).unwrap().tokens, 12);
         for (value, shown) in [("1.5", "1.5"), ("-1", "-1"), ("\"2\"", "\\\"2\\\"")] {
             let line = format!(r#"{{"text": "a", "n": {value}}}"#);
             let (error, _) = fields.extract(line.as_bytes(), &mut Vec::new()).unwrap_err();
@@ -347,5 +412,32 @@ mod tests {
         }
         let (error, _) = fields.extract(br#"{"text": "a"}"#, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "no field \"n\"; fields here: \"text\"");
+    }
+    #[test]
+    fn a_group_is_a_json_scalar_and_a_string_counts_by_its_characters() {
+        let others = OtherFields { tokens: Some("n"), group: Some("g"), ..OtherFields::default() };
+        let fields = Fields::new("text", &others).unwrap();
+        let extract = |line: &str| match fields.extract(line.as_bytes(), &mut Vec::new()) {
+            Ok(extracted) => Ok((extracted.tokens, extracted.group.unwrap().into_owned())),
+            Err((error, at)) => Err(format!("{at}: {} {error}", error.code())),
+        };
+        let group = |value: &str| extract(&format!(r#"{{"g": {value}, "text": "a", "n": 3}}"#));
+        for same in ["\"de\"", "\"1\"", "1", "1.0", "false", "\"caf\u{e9}\\\"\""] {
+            assert_eq!(group(same).unwrap(), (3, same.to_owned()));
+        }
+        assert_eq!(group(r#""caf\u00e9\u0022""#).unwrap().1, "\"caf\u{e9}\\\"\"");
+        let remedy = "give every row a group, or choose another field";
+        for (value, found) in [
+            ("null", "ZF-ROW field \"g\" is null"),
+            ("[1]", "ZF-TYPE field \"g\" is an array"),
+            ("{}", "ZF-TYPE field \"g\" is an object"),
+        ] {
+            let expected = format!("6: {found}, expected a string, number or boolean to group by; {remedy}");
+            assert_eq!(group(value).unwrap_err(), expected);
+        }
+        let surrogate = "7: ZF-TEXT lone surrogate \\ud800 in field \"g\"; it stands for no character";
+        assert_eq!(group(r#""\ud800""#).unwrap_err(), surrogate);
+        let missing = format!("0: ZF-ROW no field \"g\"; fields here: \"text\", \"n\"; {remedy}");
+        assert_eq!(extract(r#"{"text": "a", "n": 1}"#).unwrap_err(), missing);
     }
 }

@@ -1,7 +1,7 @@
 //! Files to texts: rows of JSON Lines, their texts, and the place of each row on disk.
 //!
 //! Reading goes by batches of some megabytes and keeps nothing of a row but its place (24 bytes), so that memory does
-//! not grow with the length of texts. The reading thread only decompresses and splits; fields are taken out of the
+//! not grow with the length of texts (unless the caller keeps the batches). The reading thread only decompresses and splits; fields are taken out of the
 //! lines by all threads. What a score is and which rows are chosen is not known here; chosen rows are copied by their
 //! places in [`write`](crate::write).
 //!
@@ -13,13 +13,14 @@ mod jsonl;
 mod stream;
 mod template;
 
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use jsonl::Fields;
+pub use jsonl::{Fields, OtherFields};
 
 use crate::error::{Cause, Error, Result, Side};
 use crate::parallel::{self, Control};
@@ -69,6 +70,8 @@ pub struct Batch {
     pub texts: Texts,
     /// Their numbers of tokens; empty without a field for it.
     pub tokens: Vec<i64>,
+    /// Their groups, as indices into [`Reader::group_names`]; empty without a field for it.
+    pub groups: Vec<u32>,
 }
 
 /// Rows of files, in the order of the files.
@@ -80,6 +83,34 @@ pub struct Reader {
     open: Option<OpenFile>,
     finished: Vec<InputFile>,
     places: Vec<RowPlace>,
+    groups: Groups,
+}
+
+/// Names of groups, numbered in the order of their first rows.
+#[derive(Default)]
+struct Groups {
+    codes: HashMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Groups {
+    fn code(&mut self, name: String) -> Result<u32> {
+        if let Some(&code) = self.codes.get(&name) {
+            return Ok(code);
+        }
+        let code = u32::try_from(self.names.len()).map_err(|_| Error::parameter("there are more than 2^32 groups"))?;
+        self.codes.insert(name.clone(), code);
+        self.names.push(name);
+        Ok(code)
+    }
+}
+
+/// What a thread took out of some lines.
+#[derive(Default)]
+struct Extract {
+    texts: TextsBuilder,
+    tokens: Vec<i64>,
+    groups: Vec<String>,
 }
 
 /// A file and what it looked like when it was found.
@@ -108,7 +139,16 @@ impl Reader {
             return Err(Error::parameter(format!("no {side} file is given")));
         }
         let files = paths.into_iter().map(ListedFile::find).collect::<Result<_>>()?;
-        Ok(Reader { side, fields, files, batch_bytes, open: None, finished: Vec::new(), places: Vec::new() })
+        Ok(Reader {
+            side,
+            fields,
+            files,
+            batch_bytes,
+            open: None,
+            finished: Vec::new(),
+            places: Vec::new(),
+            groups: Groups::default(),
+        })
     }
 
     /// The next rows; `None` after the last.
@@ -160,6 +200,12 @@ impl Reader {
     #[must_use]
     pub fn places(&self) -> &[RowPlace] {
         &self.places
+    }
+
+    /// The groups of the rows read until now, as JSON, in the order of their first rows.
+    #[must_use]
+    pub fn group_names(&self) -> &[String] {
+        &self.groups.names
     }
 
     /// The path of a file by its index, as it was given.
@@ -280,32 +326,35 @@ impl Reader {
 
     /// Take the fields out of the lines, by all threads.
     fn extract(
-        &self,
+        &mut self,
         raw: &[u8],
         lines: &[Range<usize>],
         first_row: usize,
         threads: usize,
         control: &Control,
     ) -> Result<Batch> {
-        let groups: Vec<&[Range<usize>]> = lines.chunks(CHUNK_LINES).collect();
-        let mut extracted: Vec<(TextsBuilder, Vec<i64>)> = Vec::new();
-        extracted.resize_with(groups.len(), Default::default);
+        let chunks: Vec<&[Range<usize>]> = lines.chunks(CHUNK_LINES).collect();
+        let mut extracts: Vec<Extract> = Vec::new();
+        extracts.resize_with(chunks.len(), Default::default);
         parallel::fill_rows(
-            &mut extracted,
+            &mut extracts,
             1,
             1,
             threads,
             control,
             || Ok(Vec::new()),
-            |text, group, out| {
-                for (offset, line) in groups[group].iter().enumerate() {
+            |text, chunk, out| {
+                for (offset, line) in chunks[chunk].iter().enumerate() {
                     text.clear();
-                    let row = first_row + group * CHUNK_LINES + offset;
-                    let tokens = self.fields.extract(&raw[line.clone()], text);
-                    let tokens = tokens.map_err(|(error, at)| self.at_row(error, row, at))?;
-                    out[0].0.push(text);
+                    let row = first_row + chunk * CHUNK_LINES + offset;
+                    let extracted = self.fields.extract(&raw[line.clone()], text);
+                    let extracted = extracted.map_err(|(error, at)| self.at_row(error, row, at))?;
+                    out[0].texts.push(text);
                     if self.fields.has_tokens() {
-                        out[0].1.push(tokens);
+                        out[0].tokens.push(extracted.tokens);
+                    }
+                    if let Some(group) = extracted.group {
+                        out[0].groups.push(group.into_owned());
                     }
                 }
                 Ok(())
@@ -313,11 +362,16 @@ impl Reader {
         )?;
         let mut texts = TextsBuilder::default();
         let mut tokens = Vec::new();
-        for (group_texts, group_tokens) in extracted {
-            texts.append(&group_texts);
-            tokens.extend(group_tokens);
+        let mut groups = Vec::new();
+        for extract in extracts {
+            texts.append(&extract.texts);
+            tokens.extend(extract.tokens);
+            // Groups are numbered in the order of the rows, so by one thread.
+            for name in extract.groups {
+                groups.push(self.groups.code(name)?);
+            }
         }
-        Ok(Batch { texts: texts.finish(), tokens })
+        Ok(Batch { texts: texts.finish(), tokens, groups })
     }
 
     fn at_row(&self, error: Error, row: usize, at: usize) -> Error {
@@ -380,7 +434,7 @@ impl Reader {
     /// [`Cause::Parameter`] when there are not `total` rows; [`Cause::Truncated`]; [`Cause::Io`];
     /// [`Cause::Interrupted`].
     pub fn scan(paths: Vec<PathBuf>, total: usize, control: &Control) -> Result<Reader> {
-        let mut reader = Reader::open(paths, Fields::new("text", None, None)?, Side::Source, BATCH_BYTES)?;
+        let mut reader = Reader::open(paths, Fields::new("text", &OtherFields::default())?, Side::Source, BATCH_BYTES)?;
         let (mut raw, mut lines) = (Vec::new(), Vec::new());
         while reader.next_line(&mut raw, &mut lines)? {
             control.check()?;

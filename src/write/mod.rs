@@ -4,6 +4,7 @@
 //! [`Output::commit`]; the last one (the manifest) is renamed last, so that a directory without it is unfinished.
 //! What is not committed is removed again, with every directory that was made for it.
 
+mod left_out;
 mod rows;
 
 use std::fs::{self, File, OpenOptions};
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+pub use left_out::{LEFT_OUT_NAME, Reason, write_left_out};
 pub use rows::{SELECTED_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
 
 use crate::error::{Cause, Error, Result};
@@ -24,6 +26,8 @@ pub struct Output {
     directory: PathBuf,
     /// Directories that were made for it, outermost first.
     made: Vec<PathBuf>,
+    /// Final names of the files that a run may write.
+    names: Vec<String>,
     /// Final names of the files begun, in order.
     begun: Vec<String>,
     /// Final names that a commit that failed had made already.
@@ -49,7 +53,8 @@ pub struct WrittenFile {
 }
 
 impl Output {
-    /// Make the directory if needed; `names` are the files that will be written.
+    /// Make the directory if needed; `names` are the files that may be written. Those of an earlier run that are not
+    /// written this time are removed on commit, so that files of two runs never lie side by side.
     ///
     /// # Errors
     /// [`Cause::OutputExists`] when one of `names` is there already, unless `overwrite`; [`Cause::Io`].
@@ -67,6 +72,7 @@ impl Output {
         let mut output = Output {
             directory: directory.to_owned(),
             made: Vec::new(),
+            names: names.iter().map(|&name| name.to_owned()).collect(),
             begun: Vec::new(),
             renamed: Vec::new(),
             overwrite,
@@ -141,6 +147,13 @@ impl Output {
         if let Some(last) = self.begun.last().map(|name| self.directory.join(name)).filter(|last| last.exists()) {
             fs::remove_file(&last).map_err(at(last))?;
         }
+        for name in self.names.iter().filter(|name| !self.begun.contains(name)) {
+            let stale = self.directory.join(name);
+            if stale.exists() {
+                self.refuse_existing(name)?;
+                fs::remove_file(&stale).map_err(at(stale))?;
+            }
+        }
         for name in &self.begun {
             let target = self.directory.join(name);
             let is_new = !target.exists();
@@ -158,7 +171,7 @@ impl Output {
         if self.overwrite || !self.directory.join(name).exists() {
             return Ok(());
         }
-        let message = format!("{name} is there already; choose another directory or overwrite");
+        let message = format!("{name} is there already; choose another directory, or overwrite it (--overwrite)");
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
@@ -245,11 +258,26 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         fs::write(top.path().join("x"), "old").unwrap();
         let error = Output::create(top.path(), &["w", "x"], false).unwrap_err();
-        assert!(error.to_string().ends_with(": x is there already; choose another directory or overwrite"));
+        assert!(
+            error
+                .to_string()
+                .ends_with(": x is there already; choose another directory, or overwrite it (--overwrite)")
+        );
         let mut output = Output::create(top.path(), &["w", "x"], true).unwrap();
         output.write("x", b"new").unwrap();
         output.commit().unwrap();
         assert_eq!(fs::read(top.path().join("x")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_an_earlier_run_wrote_and_this_one_does_not_is_removed() {
+        let top = tempfile::tempdir().unwrap();
+        fs::write(top.path().join("x"), "old").unwrap();
+        fs::write(top.path().join("notes"), "mine").unwrap();
+        let mut output = Output::create(top.path(), &["x", "m"], true).unwrap();
+        output.write("m", b"new").unwrap();
+        output.commit().unwrap();
+        assert_eq!(names(top.path()), ["m", "notes"]);
     }
 
     #[test]

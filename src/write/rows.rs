@@ -25,6 +25,8 @@ pub struct Selected<'a> {
     pub ranks: &'a [usize],
     /// Score of each.
     pub scores: &'a [f64],
+    /// Share of the target that the rows up to each cover; `None` for rows that were not chosen together.
+    pub coverage: Option<&'a [f64]>,
 }
 
 /// One line of `selection.jsonl`.
@@ -36,6 +38,8 @@ struct SelectionLine<'a> {
     line: Option<u64>,
     id: Option<&'a RawValue>,
     score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<f64>,
 }
 
 /// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files that `reader` has read.
@@ -105,7 +109,8 @@ impl<'a> Selected<'a> {
     fn lines(self, mut locate: impl FnMut(usize, &mut SelectionLine<'a>)) -> impl Iterator<Item = SelectionLine<'a>> {
         (0..self.rows.len()).map(move |index| {
             let (rank, row, score) = (self.ranks[index], self.rows[index], self.scores[index]);
-            let mut line = SelectionLine { rank, row, file: None, line: None, id: None, score };
+            let coverage = self.coverage.map(|coverage| coverage[index]);
+            let mut line = SelectionLine { rank, row, file: None, line: None, id: None, score, coverage };
             locate(index, &mut line);
             line
         })

@@ -1,0 +1,187 @@
+"""What ``zipfit select`` is told, and what is refused before any file is opened."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zipfit import _core
+from zipfit.errors import ParameterError
+from zipfit.inputs import DEFAULT_TEXT
+from zipfit.ranking import Ranking
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zipfit.selection import Selection
+
+__all__ = ["SelectOptions", "check", "choose"]
+
+CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens")
+
+COVER_CHOOSERS = ("top_k", "budget_bytes", "budget_tokens")
+
+NOT_FOR_COVER = ("top_fraction", "threshold", "metric", "compressor", "aggregate", "sample", "group")
+"""Options that speak of a score of each row by itself, which joint selection does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectOptions:
+    """What ``zipfit select`` is told; each field is the option of that name.
+
+    Parameters
+    ----------
+    source, target
+        JSON Lines files, plain or compressed as their suffix ``.gz`` or ``.zst`` says.
+    output
+        Directory for the files; made if needed.
+    top_k, top_fraction, threshold, budget_bytes, budget_tokens
+        How much to choose; exactly one of them. The second and the third do not go with ``cover``.
+    cover
+        Choose rows jointly, as `zipfit.cover` does; the texts are held in memory. False: by a score of each row.
+    beta
+        As in `zipfit.cover`; None: derived from the budget.
+    sample, seed
+        Temperature and seed with which ``top_k`` rows are drawn, as by `Ranking.sample`. None: the best rows; seed 0.
+    group
+        Field with the group of a row; ``top_k`` rows of each are chosen. None: no groups.
+    text, target_text
+        Field or template of the texts; ``target_text=None`` means the same as ``text``.
+    id
+        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one.
+    token_field
+        Integer field with the tokens of each row; needed by ``budget_tokens`` and of no use without it.
+    metric, compressor, aggregate
+        As in `zipfit.rank`; None: "ncd", the metric's own compressor, "mean".
+    min_bytes, max_bytes
+        Rows with shorter or longer texts are not chosen; None: no such limit.
+    keep_order
+        Write in input order; False: best first.
+    threads
+        None: all CPUs that this process may use. No result depends on it.
+    overwrite
+        Replace files of an earlier run; False: refuse.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    output: str
+    top_k: int | None = None
+    top_fraction: float | None = None
+    threshold: float | None = None
+    budget_bytes: int | None = None
+    budget_tokens: int | None = None
+    cover: bool = False
+    beta: float | None = None
+    sample: float | None = None
+    seed: int | None = None
+    group: str | None = None
+    text: str = DEFAULT_TEXT
+    target_text: str | None = None
+    id: str | None = None
+    token_field: str | None = None
+    metric: str | None = None
+    compressor: str | None = None
+    aggregate: str | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    keep_order: bool = False
+    threads: int | None = None
+    overwrite: bool = False
+
+
+def check(options: SelectOptions) -> None:
+    """Refuse what can be refused before any file is opened.
+
+    Raises
+    ------
+    ParameterError
+        A value that means nothing, or options that do not go together.
+    """
+    _check_amount(options)
+    _check_pairs(options)
+    _check_sizes(options)
+    # Tried on one row, so that a wrong number is told now and not after hours of work.
+    with warnings.catch_warnings(action="ignore"):
+        one = np.zeros(1, np.int64)
+        if options.cover:
+            text = _core.Texts.from_iterable(["a text"], "source")
+            tokens = None if options.budget_tokens is None else one
+            amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
+            _core.cover(text, text, **amounts, tokens=tokens, beta=options.beta, threads=1)
+        else:
+            choose(Ranking(np.zeros(1), one), options, None, one, one)
+
+
+def choose(
+    ranking: Ranking,
+    options: SelectOptions,
+    where: NDArray[np.bool_] | None,
+    tokens: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
+) -> Selection:
+    """Choose rows by their scores in the way that the options say."""
+    if options.top_k is not None:
+        if options.sample is not None:
+            return ranking.sample(options.top_k, options.sample, options.seed or 0, where=where)
+        if options.group is not None and groups is not None:
+            return ranking.per_group(groups, options.top_k, where=where)
+        return ranking.top_k(options.top_k, where=where)
+    if options.top_fraction is not None:
+        return ranking.top_fraction(options.top_fraction, where=where)
+    if options.threshold is not None:
+        return ranking.threshold(options.threshold, where=where)
+    if options.budget_bytes is not None:
+        return ranking.within(budget_bytes=options.budget_bytes, where=where)
+    return ranking.within(budget_tokens=options.budget_tokens, tokens=tokens, where=where)
+
+
+def _check_amount(options: SelectOptions) -> None:
+    given = [name for name in CHOOSERS if getattr(options, name) is not None]
+    wrong = [name for name in NOT_FOR_COVER if getattr(options, name) is not None]
+    if options.cover and wrong:
+        names = _options(wrong)
+        message = f"--cover chooses rows together and not by a score of each, so it does not go with {names}"
+        raise ParameterError(f"{message}; leave out --cover or {names}")
+    allowed = COVER_CHOOSERS if options.cover else CHOOSERS
+    if len(given) != 1:
+        choosers = ", ".join(_option(name) for name in allowed)
+        raise ParameterError(f"say how much to choose by exactly one of {choosers}; got {_options(given) or 'none'}")
+
+
+def _check_pairs(options: SelectOptions) -> None:
+    """Refuse options that have no effect without another, or not beside another."""
+    if options.budget_tokens is not None and options.token_field is None:
+        raise ParameterError("--budget-tokens needs --token-field, the integer field that holds the tokens of each row")
+    if options.token_field is not None and options.budget_tokens is None:
+        raise ParameterError("--token-field has no effect without --budget-tokens; leave it out or give both")
+    if options.beta is not None and not options.cover:
+        raise ParameterError("--beta has no effect without --cover; leave it out or give both")
+    if options.seed is not None and options.sample is None:
+        raise ParameterError("--seed has no effect without --sample; leave it out or give both")
+    if options.sample is not None and options.group is not None:
+        raise ParameterError("--sample does not go with --group; leave one of them out")
+    if options.sample is not None and options.top_k is None:
+        raise ParameterError("--sample goes with --top-k, the number of rows to draw; give that as the amount")
+    if options.group is not None and options.top_k is None:
+        raise ParameterError("--group goes with --top-k, the number of rows of each group; give that as the amount")
+
+
+def _check_sizes(options: SelectOptions) -> None:
+    low, high = options.min_bytes, options.max_bytes
+    for name, limit in (("min_bytes", low), ("max_bytes", high)):
+        if limit is not None and limit < 0:
+            raise ParameterError(f"{_option(name)} is {limit}; sizes are 0 bytes or more")
+    if low is not None and high is not None and low > high:
+        raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _options(names: list[str]) -> str:
+    return " and ".join(_option(name) for name in names)

@@ -1,0 +1,137 @@
+"""A selection on disk: the chosen rows, where each comes from, what was left out, and the records of the run."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zipfit import _core, manifest
+from zipfit.covering import Cover
+from zipfit.errors import ParameterError
+from zipfit.json_rows import json_rows
+from zipfit.progress import rows_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from zipfit.inputs import TextData
+    from zipfit.selection import Selection
+
+__all__ = ["FILE_NAMES", "LEFT_OUT_NAME", "copy_rows", "finish", "open_output", "refuse_own_input", "write_selection"]
+
+FILE_NAMES = ("selected.jsonl", "selection.jsonl", "run.json", "manifest.json")
+"""What every run writes, in the order of writing: a directory without a manifest is unfinished."""
+
+LEFT_OUT_NAME = "left_out.jsonl"
+"""Written only by runs that leave rows out one by one."""
+
+
+def open_output(directory: str, overwrite: bool) -> _core.Output:
+    """Return the directory, ready to receive the files of a run; those of an earlier run are replaced or removed."""
+    return _core.Output(directory, (LEFT_OUT_NAME, *FILE_NAMES), overwrite)
+
+
+def refuse_own_input(directory: str, inputs: Sequence[str]) -> None:
+    """Raise ParameterError for an input that is among the files to write."""
+    outputs = {Path(directory, name).resolve() for name in (LEFT_OUT_NAME, *FILE_NAMES)}
+    for path in inputs:
+        if Path(path).resolve() in outputs:
+            raise ParameterError(f"{path}: this input would be replaced by the output; choose another directory")
+
+
+def write_selection(
+    selection: Selection,
+    directory: str | os.PathLike[str],
+    source: TextData,
+    *,
+    keep_order: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Write chosen rows and where they come from: what `Selection.write` does.
+
+    Parameters
+    ----------
+    selection
+        The rows.
+    directory
+        For the four files; made if needed.
+    source
+        What was ranked. The lines of a ``pathlib.Path`` are copied as they are; rows in memory become one JSON
+        object each, ``{"text": ...}`` for plain texts and the columns for tables.
+    keep_order
+        Write in the order of the source; False: best first.
+    overwrite
+        Replace files of an earlier run; False: refuse.
+
+    Raises
+    ------
+    OutputExistsError
+        One of the files is there already.
+    ParameterError
+        The source has fewer rows than were ranked, or is among the files to write.
+    TextTypeError, InvalidTextError
+        A value that JSON cannot hold, with its row and column.
+    """
+    started = datetime.now(UTC)
+    directory = os.fspath(directory)
+    paths = [os.fspath(source)] if isinstance(source, os.PathLike) else []
+    ranked = selection.provenance["sources"]
+    refuse_own_input(directory, paths)
+    with open_output(directory, overwrite) as output:
+        sources: list[_core.InputFile] = []
+        if paths:
+            reader = _core.Reader.scan(paths, ranked)
+            sources = reader.files()
+            outputs = copy_rows(output, reader, selection, keep_order)
+        else:
+            lines = json_rows(selection.take(source), selection.rows)
+            order, ranks = _written_order(selection, keep_order)
+            rows, scores = selection.rows[order], selection.scores[order]
+            outputs = output.write_rows([lines[i] for i in order], rows, ranks, scores, _coverage(selection, order))
+        # A cover looks at the rows that are left, once more at each step; it scores none by itself.
+        scored = {} if isinstance(selection, Cover) else {"scored": ranked}
+        content = manifest.build(
+            parameters={**selection.provenance, "keep_order": keep_order},
+            library=None,
+            sources=sources,
+            targets=[],
+            counts={"read": ranked, **scored, "rejected": 0, "selected": len(selection)},
+            seed=selection.provenance.get("seed", manifest.DEFAULT_SEED),
+            outputs=outputs,
+        )
+        finish(output, content, started, _core.available_threads())
+
+
+def copy_rows(
+    output: _core.Output, reader: _core.Reader, selection: Selection, keep_order: bool
+) -> list[_core.OutputFile]:
+    """Copy the chosen rows out of their files, and say where each comes from."""
+    order, ranks = _written_order(selection, keep_order)
+    rows, scores, coverage = selection.rows[order], selection.scores[order], _coverage(selection, order)
+    with rows_bar(len(selection), "writing") as progress:
+        return output.copy_rows(reader, rows, ranks, scores, coverage, progress)
+
+
+def finish(output: _core.Output, content: dict[str, object], started: datetime, threads: int) -> None:
+    """Write the two records, and let all files appear."""
+    run = manifest.run_record(started=started, threads=threads)
+    output.write("run.json", manifest.to_json(run))
+    output.write("manifest.json", manifest.to_json(content))
+    output.commit()
+
+
+def _written_order(selection: Selection, keep_order: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return positions in the selection in the order of writing, and the rank at each; rank is always by score."""
+    positions = np.arange(len(selection), dtype=np.int64)
+    order = np.argsort(selection.rows) if keep_order else positions
+    return order, positions[order]
+
+
+def _coverage(selection: Selection, order: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    return selection.coverage[order] if isinstance(selection, Cover) else None

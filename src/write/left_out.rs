@@ -1,0 +1,73 @@
+//! The rows that a filter or the search itself left out, each with its reason.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{Output, WrittenFile};
+use crate::error::Result;
+use crate::parallel::Control;
+use crate::read::Reader;
+
+/// Name of the file that lists them.
+pub const LEFT_OUT_NAME: &str = "left_out.jsonl";
+
+/// Lines written between two looks at the stop signal; arbitrary (some 100 us of work).
+const CHUNK_LINES: usize = 256;
+
+/// Why a row was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// It repeats an earlier row of the sources.
+    Duplicate {
+        /// That row.
+        of_row: usize,
+    },
+    /// It equals a target.
+    CopyOfTarget {
+        /// Row of that target.
+        target_row: usize,
+    },
+}
+
+/// One line of [`LEFT_OUT_NAME`].
+#[derive(Serialize)]
+struct LeftOutLine<'a> {
+    row: usize,
+    file: Cow<'a, str>,
+    line: u64,
+    #[serde(flatten)]
+    reason: Reason,
+}
+
+/// Write [`LEFT_OUT_NAME`]: one line a row, in the order given; the rows are of the files that `reader` has read.
+///
+/// # Errors
+/// [`Cause::Io`](crate::error::Cause::Io) of the output; [`Cause::Interrupted`](crate::error::Cause::Interrupted).
+pub fn write_left_out(
+    output: &mut Output,
+    reader: &Reader,
+    left_out: &[(usize, Reason)],
+    control: &Control,
+) -> Result<WrittenFile> {
+    let mut stopped = Ok(());
+    let file = output.write_with(LEFT_OUT_NAME, |file| {
+        for chunk in left_out.chunks(CHUNK_LINES) {
+            stopped = control.check();
+            if stopped.is_err() {
+                return Ok(());
+            }
+            for &(row, reason) in chunk {
+                let place = reader.places()[row];
+                let line =
+                    LeftOutLine { row, file: reader.path(place.file).to_string_lossy(), line: place.line, reason };
+                serde_json::to_writer(&mut *file, &line)?;
+                file.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    })?;
+    stopped.map(|()| file)
+}
