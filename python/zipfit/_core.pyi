@@ -72,6 +72,9 @@ class Texts:
     @staticmethod
     def from_files(paths: Sequence[str], text: str, side: _Side, threads: int | None = None) -> Texts:
         """Read the texts of JSON Lines files; ``text`` is a field or a template."""
+    @staticmethod
+    def concat(sets: Sequence[Texts]) -> Texts:
+        """The texts of several sets, one set after another, without copying them."""
     def __len__(self) -> int: ...
     @property
     def total_bytes(self) -> int: ...
@@ -213,6 +216,9 @@ class Batch:
     @property
     def tokens(self) -> NDArray[np.int64] | None:
         """The values of ``token_field``; None when there is none."""
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The group of each row as an index into ``Reader.group_names()``; None without ``group_field``."""
 
 @final
 class Reader:
@@ -229,6 +235,7 @@ class Reader:
         id_field: str | None = None,
         token_field: str | None = None,
         batch_bytes: int = ...,
+        group_field: str | None = None,
     ) -> Self:
         """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
     def next_batch(self, threads: int | None = None) -> Batch | None:
@@ -238,6 +245,8 @@ class Reader:
     @staticmethod
     def scan(paths: Sequence[str], total: int) -> Reader:
         """Only find the places of all rows; ParameterError when there are not `total` of them."""
+    def group_names(self) -> list[str]:
+        """The groups of the rows read until now, as JSON, in the order of their first rows."""
     @property
     def rows(self) -> int:
         """Rows read until now."""
@@ -261,7 +270,8 @@ class Output:
     """A directory that receives files all at once: each is written as ``.NAME.partial``, ``commit`` renames them all.
 
     The constructor refuses (OutputExistsError) a directory that already holds one of ``names`` unless ``overwrite``,
-    and makes the directory if needed. Leaving the ``with`` block without ``commit`` removes what was begun.
+    and makes the directory if needed. With ``overwrite``, those of ``names`` that are not written are removed by
+    ``commit``. Leaving the ``with`` block without ``commit`` removes what was begun.
     """
 
     def __new__(cls, directory: str, names: Sequence[str], overwrite: bool = False) -> Self: ...
@@ -272,6 +282,7 @@ class Output:
         rows: NDArray[np.int64],
         ranks: NDArray[np.int64],
         scores: NDArray[np.float64],
+        coverage: NDArray[np.float64] | None = None,
         progress: _Progress | None = None,
     ) -> list[OutputFile]:
         """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places)."""
@@ -281,8 +292,13 @@ class Output:
         rows: NDArray[np.int64],
         ranks: NDArray[np.int64],
         scores: NDArray[np.float64],
+        coverage: NDArray[np.float64] | None = None,
     ) -> list[OutputFile]:
         """The same two files from lines that are already in memory; their ``file`` and ``line`` are null."""
+    def write_left_out(
+        self, reader: Reader, duplicates: NDArray[np.int64], copies_of_target: NDArray[np.int64]
+    ) -> OutputFile:
+        """Write ``left_out.jsonl``, by row; both arrays of shape (m, 2): a row and the row or target that it equals."""
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
     def __enter__(self) -> Self: ...

@@ -20,7 +20,6 @@ import typer
 from zipfit.demo import DEFAULT_MODULE
 from zipfit.errors import InternalError, ZipfitError
 from zipfit.inputs import DEFAULT_TEXT
-from zipfit.scorer import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     from zipfit.pipeline import SelectResult
@@ -42,6 +41,7 @@ app = typer.Typer(
 )
 
 AMOUNT = "How much to choose: exactly one of"
+WAY = "How to choose"
 ROWS = "Rows and texts"
 SCORE = "Score"
 OUTPUT = "Output"
@@ -93,6 +93,39 @@ def select(
             metavar="B", help="The best rows that have B tokens together; needs --token-field.", rich_help_panel=AMOUNT
         ),
     ] = None,
+    cover: Annotated[
+        bool,
+        typer.Option(
+            "--cover",
+            help="Choose rows that together cover what the target contains, not the best by a score of each; holds "
+            "all texts in memory. With --top-k, --budget-bytes or --budget-tokens.",
+            rich_help_panel=WAY,
+        ),
+    ] = False,
+    beta: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Occurrences at which a piece of the target is half covered, for --cover; derived from the budget, if "
+            "not given.",
+            rich_help_panel=WAY,
+        ),
+    ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Draw --top-k rows in proportion to exp(score / T), in place of the best.",
+            rich_help_panel=WAY,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="For --sample; 0, if not given.", rich_help_panel=WAY)
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Choose --top-k rows of each group that FIELD names.", rich_help_panel=WAY),
+    ] = None,
     text: Annotated[
         str,
         typer.Option(
@@ -127,11 +160,12 @@ def select(
         int | None, typer.Option(metavar="N", help="Leave out rows with longer texts.", rich_help_panel=ROWS)
     ] = None,
     metric: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Distance to each target: ncd, cdm or clm; or what all together save: gain.", rich_help_panel=SCORE
+            help="Distance to each target: ncd (used if not given), cdm or clm; or what all together save: gain.",
+            rich_help_panel=SCORE,
         ),
-    ] = DEFAULT_METRIC,
+    ] = None,
     compressor: Annotated[
         str | None,
         typer.Option(
@@ -140,8 +174,9 @@ def select(
         ),
     ] = None,
     aggregate: Annotated[
-        str, typer.Option(help="Over the targets: mean, max or top-M.", rich_help_panel=SCORE)
-    ] = "mean",
+        str | None,
+        typer.Option(help="Over the targets: mean (used if not given), max or top-M.", rich_help_panel=SCORE),
+    ] = None,
     output: Annotated[
         str,
         typer.Option(
@@ -160,7 +195,7 @@ def select(
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
 
     The rows go to selected.jsonl, byte for byte; their places and scores to selection.jsonl; what they were made
-    from to manifest.json; time and memory to run.json.
+    from to manifest.json; time and memory to run.json; with --cover, copies that were left out to left_out.jsonl.
     """
     from zipfit import pipeline
 
@@ -173,6 +208,11 @@ def select(
         threshold=threshold,
         budget_bytes=budget_bytes,
         budget_tokens=budget_tokens,
+        cover=cover,
+        beta=beta,
+        sample=sample,
+        seed=seed,
+        group=group,
         text=text,
         target_text=target_text,
         id=id_field,
@@ -251,12 +291,23 @@ def _print_version() -> int:
 
 def _describe(result: SelectResult) -> str:
     counts = result.counts
-    seconds, targets = f"{result.seconds:.1f} s", _rows(result.targets)
-    lines = [f"read {_rows(counts['read'])} and compared each with {targets} of the target in {seconds}"]
-    if left_out := counts["below_min_bytes"] + counts["above_max_bytes"]:
-        lines.append(f"left out {_rows(left_out)} by size")
-    scores = "" if result.best_score is None else f", scores {result.best_score:.4f} to {result.last_score:.4f}"
-    lines.append(f"chose {_rows(counts['selected'])}{scores}")
+    did = "compared each with" if result.covered is None else "looked for what covers"
+    seconds = f"{result.seconds:.1f} s"
+    lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets)} of the target in {seconds}"]
+    left_out = {
+        "by size": counts["below_min_bytes"] + counts["above_max_bytes"],
+        "as copies of a target": counts.get("copies_of_target", 0),
+        "as copies of an earlier row": counts.get("duplicates", 0),
+    }
+    lines += [f"left out {_rows(count)} {why}" for why, count in left_out.items() if count]
+    chose = f"chose {_rows(counts['selected'])}"
+    if result.groups is not None:
+        chose += f" of {result.groups:,} group{'s' * (result.groups != 1)}"
+    if result.best_score is not None:
+        chose += f", scores {result.best_score:.4f} to {result.last_score:.4f}"
+    if result.covered is not None:
+        chose += f", which cover {result.covered:.1%} of the target (beta {result.beta:.4g})"
+    lines.append(chose)
     lines.append(f"wrote {', '.join(result.files)} in {result.output}")
     return "\n".join(lines)
 

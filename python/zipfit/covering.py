@@ -98,12 +98,19 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    found = _core.cover(sources, targets, *amounts.values(), counts, beta, mask, threads)
-    if found.exhausted:
-        warnings.warn(exhausted_note(len(found.rows)), UserWarning, stacklevel=2)
-    elif not len(found.rows) and len(sources):
-        message = "no row that shares anything with the target fits the budget; nothing is selected"
-        warnings.warn(message, UserWarning, stacklevel=2)
+    found = _core.cover(
+        sources,
+        targets,
+        amounts["budget_bytes"],
+        amounts["budget_tokens"],
+        amounts["top_k"],
+        counts,
+        beta,
+        mask,
+        threads,
+    )
+    if note := shortfall(found):
+        warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {
         "version": _core.__version__,
         "sources": len(sources),
@@ -127,11 +134,14 @@ def cover(
     )
 
 
-def exhausted_note(rows: int) -> str:
-    """Say that the search ended before the budget did."""
-    return (
-        f"nothing is left to gain: all {rows} rows that share anything with the target are selected, below the budget"
-    )
+def shortfall(found: _core.Cover) -> str | None:
+    """Say why less was chosen than the budget allows; None where it was used up."""
+    if found.exhausted:
+        rows = f"all {len(found.rows)} rows that share anything with the target are selected"
+        return f"nothing is left to gain: {rows}, below the budget"
+    if not len(found.rows):
+        return "no row that shares anything with the target fits the budget; nothing is selected"
+    return None
 
 
 class Cover(Selection):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "run_record", "to_json"]
 
-SEED = 0
-"""Nothing is drawn at random; recorded so that a manifest says so."""
+DEFAULT_SEED = 0
+"""Recorded even where nothing is drawn at random, so that every manifest has one."""
 
 
 def build(
@@ -31,6 +31,7 @@ def build(
     sources: Sequence[Mapping[str, object]],
     targets: Sequence[Mapping[str, object]],
     counts: Mapping[str, int],
+    seed: int,
     outputs: Sequence[_core.OutputFile],
 ) -> dict[str, object]:
     """Return the content of ``manifest.json``.
@@ -44,7 +45,9 @@ def build(
     sources, targets
         One entry a file: name, bytes, sha256, rows.
     counts
-        Rows read, scored, rejected, left out by the size filters, selected.
+        Rows read, scored (or considered, when rows are chosen jointly), rejected, left out by each filter, selected.
+    seed
+        Of the random numbers by which rows were drawn.
     outputs
         The files that the result consists of, with bytes and sha256.
     """
@@ -55,7 +58,7 @@ def build(
         "sources": [dict(file) for file in sources],
         "targets": [dict(file) for file in targets],
         "counts": dict(counts),
-        "seed": SEED,
+        "seed": seed,
         "outputs": [dict(file) for file in outputs],
     }
 

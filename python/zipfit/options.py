@@ -107,13 +107,13 @@ def check(options: SelectOptions) -> None:
     # Tried on one row, so that a wrong number is told now and not after hours of work.
     with warnings.catch_warnings(action="ignore"):
         one = np.zeros(1, np.int64)
+        tokens = None if options.budget_tokens is None else one
         if options.cover:
             text = _core.Texts.from_iterable(["a text"], "source")
-            tokens = None if options.budget_tokens is None else one
             amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
             _core.cover(text, text, **amounts, tokens=tokens, beta=options.beta, threads=1)
         else:
-            choose(Ranking(np.zeros(1), one), options, None, one, one)
+            choose(Ranking(np.zeros(1), one), options, None, tokens, one)
 
 
 def choose(
@@ -124,19 +124,18 @@ def choose(
     groups: NDArray[np.int64] | None,
 ) -> Selection:
     """Choose rows by their scores in the way that the options say."""
-    if options.top_k is not None:
-        if options.sample is not None:
-            return ranking.sample(options.top_k, options.sample, options.seed or 0, where=where)
-        if options.group is not None and groups is not None:
-            return ranking.per_group(groups, options.top_k, where=where)
-        return ranking.top_k(options.top_k, where=where)
+    if options.sample is not None:
+        return ranking.sample(options.top_k or 0, options.sample, options.seed or 0, where=where)
+    if options.group is not None and groups is not None:
+        return ranking.per_group(groups, options.top_k or 0, where=where)
+    if options.budget_bytes is not None or options.budget_tokens is not None:
+        budgets = {name: getattr(options, name) for name in ("budget_bytes", "budget_tokens")}
+        return ranking.within(**budgets, tokens=tokens, where=where)
     if options.top_fraction is not None:
         return ranking.top_fraction(options.top_fraction, where=where)
     if options.threshold is not None:
         return ranking.threshold(options.threshold, where=where)
-    if options.budget_bytes is not None:
-        return ranking.within(budget_bytes=options.budget_bytes, where=where)
-    return ranking.within(budget_tokens=options.budget_tokens, tokens=tokens, where=where)
+    return ranking.top_k(options.top_k or 0, where=where)
 
 
 def _check_amount(options: SelectOptions) -> None:

@@ -1,95 +1,36 @@
 """Files in, files out: the only place where reading, scoring, choosing and writing meet.
 
 Memory: the targets, one batch of some 4 MiB, and some 100 bytes a row (its place, score, size and order, some of them
-twice while arrays are joined); no text outlives its batch. The chosen rows are copied from the sources at the end,
-which reads them a second time.
+twice while arrays are joined); no text outlives its batch, unless rows are chosen jointly, which holds all texts. The
+chosen rows are copied from the sources at the end, which reads them a second time.
 """
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit import _core, manifest
-from zipfit.errors import ParameterError
-from zipfit.inputs import DEFAULT_TEXT
-from zipfit.json_rows import json_rows
+from zipfit import _core, manifest, writing
+from zipfit.covering import Cover, shortfall
+from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from zipfit.inputs import TextData
     from zipfit.selection import Selection
 
-__all__ = ["OUTPUT_NAMES", "SelectOptions", "SelectResult", "select", "write_selection"]
+__all__ = ["SelectOptions", "SelectResult", "select"]
 
-OUTPUT_NAMES = ("selected.jsonl", "selection.jsonl", "run.json", "manifest.json")
-"""In the order of writing: a directory without a manifest is unfinished."""
-
-CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelectOptions:
-    """What ``zipfit select`` is told; each field is the option of that name.
-
-    Parameters
-    ----------
-    source, target
-        JSON Lines files, plain or compressed as their suffix ``.gz`` or ``.zst`` says.
-    output
-        Directory for the four files; made if needed.
-    top_k, top_fraction, threshold, budget_bytes, budget_tokens
-        How much to choose; exactly one of them.
-    text, target_text
-        Field or template of the texts; ``target_text=None`` means the same as ``text``.
-    id
-        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one.
-    token_field
-        Integer field with the tokens of each row; needed by ``budget_tokens`` and of no use without it.
-    metric, compressor, aggregate
-        As in `zipfit.rank`.
-    min_bytes, max_bytes
-        Rows with shorter or longer texts are not chosen; None: no such limit.
-    keep_order
-        Write in input order; False: best first.
-    threads
-        None: all CPUs that this process may use. No result depends on it.
-    overwrite
-        Replace files of an earlier run; False: refuse.
-    """
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    output: str
-    top_k: int | None = None
-    top_fraction: float | None = None
-    threshold: float | None = None
-    budget_bytes: int | None = None
-    budget_tokens: int | None = None
-    text: str = DEFAULT_TEXT
-    target_text: str | None = None
-    id: str | None = None
-    token_field: str | None = None
-    metric: str = DEFAULT_METRIC
-    compressor: str | None = None
-    aggregate: str = "mean"
-    min_bytes: int | None = None
-    max_bytes: int | None = None
-    keep_order: bool = False
-    threads: int | None = None
-    overwrite: bool = False
+DEFAULT_AGGREGATE = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +44,12 @@ class SelectResult:
     counts: dict[str, int]
     """As in the manifest."""
     targets: int
+    groups: int | None
+    """Groups among the rows read; None when none were asked for."""
+    beta: float | None
+    """The one that was used; None when rows were not chosen jointly."""
+    covered: float | None
+    """Share of the target's n-grams that the chosen rows cover; None when rows were not chosen jointly."""
     best_score: float | None
     """None when no row was chosen."""
     last_score: float | None
@@ -130,157 +77,170 @@ def select(options: SelectOptions) -> SelectResult:
     OSError
         A file cannot be read or written; nothing is left behind.
 
+    Warns
+    -----
+    UserWarning
+        Fewer rows are chosen than were asked for, or none.
+
     References
     ----------
     Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
     """
     started = datetime.now(UTC)
-    _check(options)
+    check(options)
+    writing.refuse_own_input(options.output, [*options.source, *options.target])
     target_text = options.text if options.target_text is None else options.target_text
     threads = _core.available_threads() if options.threads is None else options.threads
-    with _core.Output(options.output, OUTPUT_NAMES, options.overwrite) as output:
-        reader = _core.Reader(options.source, options.text, "source", options.id, options.token_field)
+    with writing.open_output(options.output, options.overwrite) as output:
+        reader = _core.Reader(
+            options.source, options.text, "source", options.id, options.token_field, group_field=options.group
+        )
         target_reader = _core.Reader(options.target, target_text, "target")
         target = target_reader.rest(threads)
-        scorer = _core.Scorer(target, options.metric, options.compressor, options.aggregate, threads)
-        scores, sizes, tokens = _score(reader, scorer, threads)
-        where, left_out = _size_filter(sizes, options)
-        selection = _choose(Ranking(scores, sizes), options, where, tokens)
-        outputs = _copy_rows(output, reader, selection, options.keep_order)
-        counts = {"read": len(scores), "scored": len(scores), "rejected": 0, **left_out, "selected": len(selection)}
+        run = (_cover if options.cover else _rank)(reader, target, options, threads)
+        outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
+        if isinstance(run.selection, Cover):
+            outputs.append(output.write_left_out(reader, run.selection.duplicates, run.selection.copies_of_target))
         content = manifest.build(
-            parameters=_parameters(options, target_text, scorer),
-            library=scorer.library,
+            parameters=_parameters(options, target_text) | run.resolved,
+            library=run.library,
             sources=reader.files(),
             targets=target_reader.files(),
-            counts=counts,
+            counts=run.counts,
+            seed=manifest.DEFAULT_SEED if options.seed is None else options.seed,
             outputs=outputs,
         )
-        _finish(output, content, started, threads)
-    return SelectResult(
-        output=options.output,
-        files=OUTPUT_NAMES,
+        writing.finish(output, content, started, threads)
+    return _result(run, options.output, started, threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Rows chosen from files, and what there is to say about them."""
+
+    selection: Selection
+    counts: dict[str, int]
+    resolved: dict[str, object]
+    """Parameters whose value was not given but found."""
+    beta: float | None = None
+    targets: int
+    library: tuple[str, str] | None = None
+    """Name and version of the compressor's."""
+    groups: int | None = None
+    """Groups among the rows; None when none were asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """What stays of the rows once they are read."""
+
+    sizes: NDArray[np.int64]
+    tokens: NDArray[np.int64] | None
+    groups: NDArray[np.int64] | None
+
+
+def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
+    """Choose rows by a score of each; no text outlives its batch."""
+    metric = DEFAULT_METRIC if options.metric is None else options.metric
+    aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
+    scorer = _core.Scorer(target, metric, options.compressor, aggregate, threads)
+    scores: list[NDArray[np.float64]] = []
+
+    def score(batch: _core.Batch, progress: Callable[[int], None] | None) -> None:
+        scores.append(scorer.score(batch.texts, threads, progress))
+
+    rows = _read(reader, "scoring", score, threads)
+    where, left_out = _size_filter(rows.sizes, options)
+    ranking = Ranking(np.concatenate(scores), rows.sizes)
+    selection = choose(ranking, options, where, rows.tokens, rows.groups)
+    if not len(selection) and options.threshold is not None:
+        warnings.warn(_nothing_chosen(ranking, where, options.threshold), UserWarning, stacklevel=3)
+    counts = {"read": len(ranking), "scored": len(ranking), "rejected": 0, **left_out, "selected": len(selection)}
+    resolved: dict[str, object] = {
+        "metric": scorer.metric,
+        "compressor": scorer.compressor,
+        "aggregate": scorer.aggregate,
+    }
+    groups = None if rows.groups is None else len(reader.group_names())
+    return _Run(
+        selection=selection,
         counts=counts,
+        resolved=resolved,
         targets=len(target),
-        best_score=float(selection.scores[0]) if len(selection) else None,
-        last_score=float(selection.scores[-1]) if len(selection) else None,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
-        threads=threads,
+        library=scorer.library,
+        groups=groups,
     )
 
 
-def write_selection(
-    selection: Selection,
-    directory: str | os.PathLike[str],
-    source: TextData,
-    *,
-    keep_order: bool = False,
-    overwrite: bool = False,
-) -> None:
-    """Write chosen rows and where they come from: what `Selection.write` does.
-
-    Parameters
-    ----------
-    selection
-        The rows.
-    directory
-        For the four files; made if needed.
-    source
-        What was ranked. The lines of a ``pathlib.Path`` are copied as they are; rows in memory become one JSON
-        object each, ``{"text": ...}`` for plain texts and the columns for tables.
-    keep_order
-        Write in the order of the source; False: best first.
-    overwrite
-        Replace files of an earlier run; False: refuse.
-
-    Raises
-    ------
-    OutputExistsError
-        One of the files is there already.
-    ParameterError
-        The source has fewer rows than were ranked, or is among the files to write.
-    TextTypeError, InvalidTextError
-        A value that JSON cannot hold, with its row and column.
-    """
-    started = datetime.now(UTC)
-    directory = os.fspath(directory)
-    paths = [os.fspath(source)] if isinstance(source, os.PathLike) else []
-    ranked = selection.provenance["sources"]
-    _refuse_own_input(directory, paths)
-    with _core.Output(directory, OUTPUT_NAMES, overwrite) as output:
-        sources: list[_core.InputFile] = []
-        if paths:
-            reader = _core.Reader.scan(paths, ranked)
-            sources = reader.files()
-            outputs = _copy_rows(output, reader, selection, keep_order)
-        else:
-            lines = json_rows(selection.take(source), selection.rows)
-            order, ranks = _written_order(selection, keep_order)
-            rows, scores = selection.rows[order], selection.scores[order]
-            outputs = output.write_rows([lines[i] for i in order], rows, ranks, scores)
-        content = manifest.build(
-            parameters={**selection.provenance, "keep_order": keep_order},
-            library=None,
-            sources=sources,
-            targets=[],
-            counts={"read": ranked, "scored": ranked, "rejected": 0, "selected": len(selection)},
-            outputs=outputs,
+def _cover(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
+    """Choose rows jointly, with all texts in memory."""
+    batches: list[_core.Texts] = []
+    rows = _read(reader, "reading", lambda batch, _: batches.append(batch.texts), threads)
+    source = _core.Texts.concat(batches)
+    where, left_out = _size_filter(rows.sizes, options)
+    amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
+    with rows_bar(len(source), "covering") as progress:
+        found = _core.cover(
+            source,
+            target,
+            **amounts,
+            tokens=rows.tokens,
+            beta=options.beta,
+            where=where,
+            threads=threads,
+            progress=progress,
         )
-        _finish(output, content, started, _core.available_threads())
+    if note := shortfall(found):
+        warnings.warn(note, UserWarning, stacklevel=3)
+    copies = {"copies_of_target": len(found.copies_of_target), "duplicates": len(found.duplicates)}
+    considered = len(source) - sum(left_out.values()) - sum(copies.values())
+    counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, **copies}
+    selection = Cover(
+        found.rows,
+        found.scores,
+        coverage=found.coverage,
+        copies_of_target=found.copies_of_target,
+        duplicates=found.duplicates,
+        provenance={"sources": len(source)},
+    )
+    return _Run(
+        selection=selection,
+        counts=counts | {"selected": len(selection)},
+        resolved={"beta": found.beta},
+        targets=len(target),
+        beta=found.beta,
+    )
 
 
-def _check(options: SelectOptions) -> None:
-    """Refuse what can be refused before any file is opened."""
-    given = [name for name in CHOOSERS if getattr(options, name) is not None]
-    if len(given) != 1:
-        choosers = ", ".join(_option(name) for name in CHOOSERS)
-        got = " and ".join(_option(name) for name in given) or "none"
-        raise ParameterError(f"say how much to choose by exactly one of {choosers}; got {got}")
-    if options.budget_tokens is not None and options.token_field is None:
-        raise ParameterError("--budget-tokens needs --token-field, the integer field that holds the tokens of each row")
-    if options.token_field is not None and options.budget_tokens is None:
-        raise ParameterError("--token-field has no effect without --budget-tokens; leave it out or give both")
-    low, high = options.min_bytes, options.max_bytes
-    for name, limit in (("min_bytes", low), ("max_bytes", high)):
-        if limit is not None and limit < 0:
-            raise ParameterError(f"{_option(name)} is {limit}; sizes are 0 bytes or more")
-    if low is not None and high is not None and low > high:
-        raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
-    _refuse_own_input(options.output, [*options.source, *options.target])
-    # Tried on one row, so that a wrong number is told now and not after hours of scoring.
-    with warnings.catch_warnings(action="ignore"):
-        _choose(Ranking(np.zeros(1), np.zeros(1, np.int64)), options, None, np.zeros(1, np.int64))
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _refuse_own_input(directory: str, inputs: Sequence[str]) -> None:
-    outputs = {Path(directory, name).resolve() for name in OUTPUT_NAMES}
-    for path in inputs:
-        if Path(path).resolve() in outputs:
-            raise ParameterError(f"{path}: this input would be replaced by the output; choose another directory")
-
-
-def _score(
-    reader: _core.Reader, scorer: _core.Scorer, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64] | None]:
-    """Return score, bytes and tokens of every row."""
-    scores: list[NDArray[np.float64]] = []
+def _read(
+    reader: _core.Reader,
+    description: str,
+    each: Callable[[_core.Batch, Callable[[int], None] | None], None],
+    threads: int,
+) -> _Rows:
+    """Read all batches, hand each over with the bar that it may move, and collect what stays of the rows."""
     sizes: list[NDArray[np.int64]] = []
     tokens: list[NDArray[np.int64]] = []
-    with bytes_bar(reader.bytes_total, "scoring") as show:
+    groups: list[NDArray[np.int64]] = []
+    with bytes_bar(reader.bytes_total, description) as show:
         bytes_before = 0
         while (batch := reader.next_batch(threads)) is not None:
             rows_before = reader.rows - len(batch)
             progress = show and _batch_progress(show, bytes_before, reader.bytes_read, rows_before, len(batch))
-            scores.append(scorer.score(batch.texts, threads, progress))
+            each(batch, progress)
+            if progress is not None:
+                progress(len(batch))
             sizes.append(batch.texts.sizes())
             if batch.tokens is not None:
                 tokens.append(batch.tokens)
+            if batch.groups is not None:
+                groups.append(batch.groups)
             bytes_before = reader.bytes_read
-    return np.concatenate(scores), np.concatenate(sizes), np.concatenate(tokens) if tokens else None
+    return _Rows(
+        sizes=np.concatenate(sizes),
+        tokens=np.concatenate(tokens) if tokens else None,
+        groups=np.concatenate(groups) if groups else None,
+    )
 
 
 def _batch_progress(
@@ -298,46 +258,39 @@ def _size_filter(sizes: NDArray[np.int64], options: SelectOptions) -> tuple[NDAr
     return (~(small | large) if any(left_out.values()) else None), left_out
 
 
-def _choose(
-    ranking: Ranking, options: SelectOptions, where: NDArray[np.bool_] | None, tokens: NDArray[np.int64] | None
-) -> Selection:
-    if options.top_k is not None:
-        return ranking.top_k(options.top_k, where=where)
-    if options.top_fraction is not None:
-        return ranking.top_fraction(options.top_fraction, where=where)
-    if options.threshold is not None:
-        return ranking.threshold(options.threshold, where=where)
-    if options.budget_bytes is not None:
-        return ranking.within(budget_bytes=options.budget_bytes, where=where)
-    return ranking.within(budget_tokens=options.budget_tokens, tokens=tokens, where=where)
+def _nothing_chosen(ranking: Ranking, where: NDArray[np.bool_] | None, threshold: float) -> str:
+    eligible = ranking.scores if where is None else ranking.scores[where]
+    if not len(eligible):
+        return "the limits on size leave no row to choose from; nothing is selected"
+    return f"threshold is {threshold:g}, above the best score, {eligible.max():.6g}; nothing is selected"
 
 
-def _written_order(selection: Selection, keep_order: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return positions in the selection in the order of writing, and the rank at each; rank is always by score."""
-    positions = np.arange(len(selection), dtype=np.int64)
-    order = np.argsort(selection.rows) if keep_order else positions
-    return order, positions[order]
-
-
-def _copy_rows(
-    output: _core.Output, reader: _core.Reader, selection: Selection, keep_order: bool
-) -> list[_core.OutputFile]:
-    order, ranks = _written_order(selection, keep_order)
-    with rows_bar(len(selection), "writing") as progress:
-        return output.copy_rows(reader, selection.rows[order], ranks, selection.scores[order], progress)
-
-
-def _parameters(options: SelectOptions, target_text: str, scorer: _core.Scorer) -> dict[str, object]:
-    """Return every parameter that the result depends on, resolved."""
+def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
+    """Return every parameter that the result depends on."""
     parameters = asdict(options)
-    for name in ("source", "target", "output", "threads", "overwrite"):
+    # The seed has a place of its own, because it is recorded in any case.
+    for name in ("source", "target", "output", "threads", "overwrite", "seed"):
         del parameters[name]
-    resolved = {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
-    return parameters | {"target_text": target_text} | resolved
+    return parameters | {"target_text": target_text}
 
 
-def _finish(output: _core.Output, content: dict[str, object], started: datetime, threads: int) -> None:
-    run = manifest.run_record(started=started, threads=threads)
-    output.write("run.json", manifest.to_json(run))
-    output.write("manifest.json", manifest.to_json(content))
-    output.commit()
+def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectResult:
+    scores = run.selection.scores
+    files: tuple[str, ...] = writing.FILE_NAMES
+    covered = None
+    if isinstance(run.selection, Cover):
+        files = (writing.LEFT_OUT_NAME, *files)
+        covered = float(run.selection.coverage[-1]) if len(scores) else 0.0
+    return SelectResult(
+        output=output,
+        files=files,
+        counts=run.counts,
+        targets=run.targets,
+        groups=run.groups,
+        beta=run.beta,
+        covered=covered,
+        best_score=float(scores[0]) if len(scores) else None,
+        last_score=float(scores[-1]) if len(scores) else None,
+        seconds=(datetime.now(UTC) - started).total_seconds(),
+        threads=threads,
+    )

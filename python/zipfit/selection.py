@@ -112,9 +112,9 @@ class Selection:
         OutputExistsError
             One of the files is there already, and `overwrite` is False.
         """
-        from zipfit import pipeline
+        from zipfit import writing
 
-        pipeline.write_selection(self, directory, source, keep_order=keep_order, overwrite=overwrite)
+        writing.write_selection(self, directory, source, keep_order=keep_order, overwrite=overwrite)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -171,7 +171,7 @@ impl Output {
         if self.overwrite || !self.directory.join(name).exists() {
             return Ok(());
         }
-        let message = format!("{name} is there already; choose another directory, or overwrite it (--overwrite)");
+        let message = format!("{name} is there already; choose another directory or pass --overwrite (overwrite=True)");
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
@@ -261,7 +261,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with(": x is there already; choose another directory, or overwrite it (--overwrite)")
+                .ends_with(": x is there already; choose another directory or pass --overwrite (overwrite=True)")
         );
         let mut output = Output::create(top.path(), &["w", "x"], true).unwrap();
         output.write("x", b"new").unwrap();

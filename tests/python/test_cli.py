@@ -29,12 +29,13 @@ def test_help_names_every_command(arguments: list[str]) -> None:
 
 def test_help_of_select_names_every_option_and_no_later_one() -> None:
     done = zipfit_cli("select", "--help", env=environment(COLUMNS="160"))
-    options = """--target --output -o --top-k --top-fraction --threshold --budget-bytes --budget-tokens --text
+    options = """--target --output -o --top-k --top-fraction --threshold --budget-bytes --budget-tokens --cover
+        --beta --sample --seed --group --text
         --target-text --id --token-field --metric --compressor --aggregate --min-bytes --max-bytes --keep-order
         --threads --overwrite --json"""
     for option in options.split():
         assert f" {option} " in done.stdout
-    for later in ("--cover", "--seed", "--resume", "--shard", "--tokenizer"):
+    for later in ("--resume", "--shard"):
         assert later not in done.stdout
     assert r"'{prompt}\n{answer}'" in done.stdout
 

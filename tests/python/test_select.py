@@ -98,6 +98,22 @@ def test_a_threshold_above_all_scores_writes_empty_files(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (["--threshold", "2"], "threshold is 2, above the best score, {best:.6g}; nothing is selected"),
+        (
+            ["--threshold", "0", "--min-bytes", "999"],
+            "the limits on size leave no row to choose from; nothing is selected",
+        ),
+    ],
+)
+def test_a_run_that_selects_nothing_says_why(folder: Path, arguments: list[str], note: str) -> None:
+    done = zipfit_cli(*("select", "pool.jsonl", "--target", "target.jsonl", "-o", "out"), *arguments, cwd=folder)
+    best = zipfit.rank(SOURCE_TEXTS, TARGET_TEXTS).scores.max()
+    assert done.stderr.splitlines()[0] == f"zipfit: warning: {note.format(best=best)}"
+
+
+@pytest.mark.parametrize(
     ("arguments", "options"),
     [
         (["--metric", "cdm"], {"metric": "cdm"}),
@@ -240,6 +256,10 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "threshold": None,
         "budget_bytes": None,
         "budget_tokens": None,
+        "cover": False,
+        "beta": None,
+        "sample": None,
+        "group": None,
         "text": "text",
         "target_text": "text",
         "id": None,
@@ -334,6 +354,9 @@ def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> N
         "output": "out",
         "counts": manifest_of(folder / "out")["counts"],
         "targets": 2,
+        "groups": None,
+        "beta": None,
+        "covered": None,
         "best_score": best[0],
         "last_score": best[1],
     }
