@@ -98,7 +98,17 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    found = _core.cover(sources, targets, *amounts.values(), counts, beta, mask, threads)
+    found = _core.cover(
+        sources,
+        targets,
+        budget_bytes=amounts["budget_bytes"],
+        budget_tokens=amounts["budget_tokens"],
+        top_k=amounts["top_k"],
+        tokens=counts,
+        beta=beta,
+        where=mask,
+        threads=threads,
+    )
     if found.exhausted:
         warnings.warn(exhausted_note(len(found.rows)), UserWarning, stacklevel=2)
     elif not len(found.rows) and len(sources):
