@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 /// Result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Whether a text belongs to the rows to choose from or to the examples of the wanted task.
+/// Whether a text belongs to the rows to choose from, to the examples of the wanted task or to an evaluation set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// Rows to choose from.
     Source,
     /// Examples of the wanted task.
     Target,
+    /// Texts that no chosen row may hold a piece of.
+    Against,
 }
 
 impl fmt::Display for Side {
@@ -25,6 +27,7 @@ impl fmt::Display for Side {
         f.write_str(match self {
             Side::Source => "source",
             Side::Target => "target",
+            Side::Against => "against",
         })
     }
 }

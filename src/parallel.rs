@@ -17,7 +17,7 @@ use crate::error::{Cause, Error, Result};
 /// The line between a running call and the one who waits for it: stop signal in, progress out.
 #[derive(Debug, Default)]
 pub struct Control {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     done: AtomicU64,
 }
 
@@ -39,6 +39,12 @@ impl Control {
     /// [`Cause::Interrupted`] once [`Control::cancel`] was called.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::new(Cause::Interrupted)) } else { Ok(()) }
+    }
+
+    /// The same stop signal with a counter of its own: for work that goes over the rows before those that count.
+    #[must_use]
+    pub fn without_progress(&self) -> Control {
+        Control { cancelled: Arc::clone(&self.cancelled), done: AtomicU64::default() }
     }
 
     /// Rows finished until now.
@@ -226,6 +232,16 @@ mod tests {
         let error = fill_rows(&mut [0; 100], 1, 1, 1, &control, || Ok(()), work).unwrap_err();
         assert!(matches!(error.cause(), Cause::Interrupted));
         assert_eq!(control.done(), 11);
+    }
+
+    #[test]
+    fn work_without_progress_is_stopped_by_the_same_signal() {
+        let control = Control::default();
+        let quiet = control.without_progress();
+        quiet.add_done(5);
+        assert_eq!(control.done(), 0);
+        control.cancel();
+        assert!(quiet.check().is_err());
     }
 
     #[test]

@@ -24,12 +24,31 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dictionary", &["codec", "error", "metric", "parallel", "texts"]),
     ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
+    ("contamination", &["error", "parallel", "texts"]),
+    ("duplicates", &["error", "parallel", "texts"]),
     // 2: files. Never a score.
     ("read", &["error", "parallel", "texts"]),
     // The places of rows are `read`'s.
     ("write", &["error", "parallel", "read", "texts"]),
     // 3: Python. On nobody's list, because nothing may use it.
-    ("py", &["codec", "cover", "error", "metric", "pairs", "parallel", "rank", "read", "select", "texts", "write"]),
+    (
+        "py",
+        &[
+            "codec",
+            "contamination",
+            "cover",
+            "duplicates",
+            "error",
+            "metric",
+            "pairs",
+            "parallel",
+            "rank",
+            "read",
+            "select",
+            "texts",
+            "write",
+        ],
+    ),
 ];
 
 #[test]

@@ -17,6 +17,7 @@ from zipfit import errors
 from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
+from zipfit.filters import contaminated, duplicates
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
 from zipfit.selection import Selection
@@ -28,7 +29,9 @@ __all__ = [
     "Selection",
     "__version__",
     "compressed_size",
+    "contaminated",
     "cover",
+    "duplicates",
     "errors",
     "ncd",
     "ncd_matrix",

@@ -25,8 +25,10 @@ __all__ = [
     "codec_libraries",
     "compressed_size",
     "compressed_sizes",
+    "contaminated",
     "cover",
     "debug_build",
+    "duplicates",
     "ncd",
     "ncd_matrix",
     "order",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 _Progress: TypeAlias = Callable[[int], object]
-_Side: TypeAlias = Literal["source", "target"]
+_Side: TypeAlias = Literal["source", "target", "against"]
 
 __version__: str
 debug_build: bool
@@ -163,6 +165,22 @@ def cover(
     progress: _Progress | None = None,
 ) -> Cover:
     """Choose rows jointly; ``progress`` counts the rows of the first pass."""
+
+# duplicates/, contamination.rs ------------------------------------------------------------------------------------
+
+def duplicates(
+    source: Texts,
+    threshold: float,
+    where: NDArray[np.bool_] | None = None,
+    threads: int | None = None,
+    progress: _Progress | None = None,
+) -> NDArray[np.int64]:
+    """Of each row the earlier row that it repeats, -1 for rows that stay; rows left out by ``where`` stay."""
+
+def contaminated(
+    source: Texts, against: Texts, overlap: str, threads: int | None = None, progress: _Progress | None = None
+) -> NDArray[np.int64]:
+    """Of each row the first row of ``against`` that it holds a piece of, -1 for clean rows."""
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 

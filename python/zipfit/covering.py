@@ -101,13 +101,13 @@ def cover(
     found = _core.cover(
         sources,
         targets,
-        amounts["budget_bytes"],
-        amounts["budget_tokens"],
-        amounts["top_k"],
-        counts,
-        beta,
-        mask,
-        threads,
+        budget_bytes=amounts["budget_bytes"],
+        budget_tokens=amounts["budget_tokens"],
+        top_k=amounts["top_k"],
+        tokens=counts,
+        beta=beta,
+        where=mask,
+        threads=threads,
     )
     if note := shortfall(found):
         warnings.warn(note, UserWarning, stacklevel=2)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from zipfit import _core
 from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
 
-Side: TypeAlias = Literal["source", "target"]
-"""Which of the two sets a text belongs to, for messages."""
+Side: TypeAlias = Literal["source", "target", "against"]
+"""Which set a text belongs to, for messages."""
 
 DEFAULT_TEXT = "text"
 """Field or column that holds the texts when ``text`` is not given: what most data sets on the Hugging Face Hub use."""
@@ -57,7 +57,7 @@ def to_texts(data: Any, *, text: str | None, side: Side, threads: int | None = N
     text
         Column of a table, or field or template of a file. None: ``"text"`` if it is there, else the only column.
     side
-        "source" or "target", for messages.
+        "source", "target" or "against", for messages.
     threads
         For reading files; None means all CPUs that this process may use.
 

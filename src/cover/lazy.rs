@@ -103,8 +103,9 @@ impl<'a, U: Unit> Search<'a, U> {
         let mut left = candidates.budget;
         let mut chosen = Chosen::default();
         let mut batch = FIRST_BATCH;
-        // What the row on top adds, once that was found and not only bounded.
+        // What the row on top adds, once that was found and not only bounded, and its n-grams.
         let mut found: Option<(u32, f64)> = None;
+        let mut features = Vec::new();
         while let Some(top) = self.heap.peek() {
             self.task.control.check()?;
             let Reverse(index) = top.index;
@@ -120,13 +121,15 @@ impl<'a, U: Unit> Search<'a, U> {
                 self.heap.pop();
                 left -= candidates.cost(row);
                 chosen.rows.push((row, gained));
-                self.state.add(counter.features(text));
+                self.state.add(&features);
                 self.step += 1;
                 batch = FIRST_BATCH;
                 found = None;
             } else {
                 // Its bound was the largest; what it really adds may put another row on top.
-                let gained = self.state.gain(counter.features(text));
+                features.clear();
+                features.extend(counter.features(text));
+                let gained = self.state.gain(&features);
                 found = Some((index, gained));
                 self.heap.pop();
                 if gained > 0.0 {
@@ -231,9 +234,9 @@ impl<'a> State<'a> {
     }
 
     /// F(S + x) - F(S), the terms summed in the order given.
-    fn gain(&self, features: impl Iterator<Item = (usize, u64)>) -> f64 {
+    fn gain(&self, features: &[(usize, u64)]) -> f64 {
         let mut sum = 0.0;
-        for (id, count) in features {
+        for &(id, count) in features {
             sum += term(self.weights[id], self.counts[id], count, self.beta);
         }
         sum
@@ -253,8 +256,8 @@ impl<'a> State<'a> {
         sum * margin / postings.bytes as f64
     }
 
-    fn add(&mut self, features: impl Iterator<Item = (usize, u64)>) {
-        for (id, count) in features {
+    fn add(&mut self, features: &[(usize, u64)]) {
+        for &(id, count) in features {
             self.counts[id] += count;
             self.often[id] = Often::new(self.weights[id], self.counts[id], self.beta);
             self.once[id] = self.often[id].term(1.0);

@@ -150,10 +150,20 @@ impl<U: Unit> Postings<U> {
             sums[0] += term(step);
         }
         id = 0;
-        for (pair, at) in several.chunks_exact(2).zip([0, 1, 2, 3].into_iter().cycle()) {
+        let mut term = |pair: &[U]| {
             let count: usize = pair[1].into();
             id += Into::<usize>::into(pair[0]);
-            sums[at] += f64::from(often(id, Some(count).filter(|&count| count != leap)));
+            f64::from(often(id, Some(count).filter(|&count| count != leap)))
+        };
+        let fours = several.chunks_exact(8);
+        let rest = fours.remainder();
+        for four in fours {
+            for (sum, pair) in sums.iter_mut().zip(four.chunks_exact(2)) {
+                *sum += term(pair);
+            }
+        }
+        for pair in rest.chunks_exact(2) {
+            sums[0] += term(pair);
         }
         (sums[0] + sums[1]) + (sums[2] + sums[3])
     }

@@ -78,8 +78,8 @@ impl<'a> Counter<'a> {
     /// Count the longest n-gram at each of the first positions of `text`.
     fn search(&mut self, text: &[u8], positions: usize) {
         let mut hits = 0;
-        for at in 0..positions {
-            let (id, hit) = self.ngrams.roots.find(root_key(&text[at..]));
+        for (at, start) in text.windows(MIN_N).take(positions).enumerate() {
+            let (id, hit) = self.ngrams.roots.find(root_key(start));
             self.found[hits] = (at as u32, id as u32);
             hits += usize::from(hit);
         }

@@ -6,6 +6,7 @@
 mod cover;
 mod errors;
 mod files;
+mod filters;
 mod interrupt;
 mod score;
 mod select;
@@ -22,6 +23,8 @@ mod _core {
     use super::cover::{PyCover, cover};
     #[pymodule_export]
     use super::files::{PyBatch, PyOutput, PyReader, read_lines};
+    #[pymodule_export]
+    use super::filters::{contaminated, duplicates};
     #[pymodule_export]
     use super::score::{PyScorer, compressed_size, compressed_sizes, ncd, ncd_matrix};
     #[pymodule_export]

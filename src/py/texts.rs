@@ -114,7 +114,11 @@ pub(super) fn parse_side(py: Python<'_>, side: &str) -> PyResult<Side> {
     match side {
         "source" => Ok(Side::Source),
         "target" => Ok(Side::Target),
-        _ => Err(to_python(py, Error::parameter(format!("side must be source or target, got {}", quote(side))))),
+        "against" => Ok(Side::Against),
+        _ => {
+            let message = format!("side must be source, target or against, got {}", quote(side));
+            Err(to_python(py, Error::parameter(message)))
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl Reader {
     /// # Errors
     /// [`Cause::BadRow`], [`Cause::TextType`], [`Cause::InvalidText`], [`Cause::Truncated`] with file, line and byte;
     /// [`Cause::Io`]; [`Cause::Interrupted`]; when all files together have no row, [`Cause::EmptyTarget`] for targets
-    /// and [`Cause::Parameter`] for sources.
+    /// and [`Cause::Parameter`] otherwise.
     pub fn next_batch(&mut self, threads: usize, control: &Control) -> Result<Option<Batch>> {
         let first_row = self.places.len();
         let mut raw = Vec::new();
@@ -172,6 +172,7 @@ impl Reader {
             return Err(match self.side {
                 Side::Target => Error::new(Cause::EmptyTarget),
                 Side::Source => Error::parameter("source has 0 rows; there is nothing to choose from"),
+                Side::Against => Error::parameter("against has 0 rows; there is nothing to look for"),
             }
             .with_path(path));
         }

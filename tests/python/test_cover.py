@@ -93,6 +93,7 @@ def test_the_curve_is_the_covered_share_of_the_formula() -> None:
         assert share == pytest.approx(f / weights.total(), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left to gain")
 def test_the_default_beta_is_the_budget_over_the_target() -> None:
     source, target = functions(60), functions(70)[-10:]
     joined = len(b"\n".join(target))
@@ -100,9 +101,9 @@ def test_the_default_beta_is_the_budget_over_the_target() -> None:
     assert picked.provenance["beta"] == 5.0
     assert zipfit.cover(source, target, budget_bytes=joined // 2).provenance["beta"] == 1.0
     mean = sum(map(len, source)) / len(source)
-    rows = zipfit.cover(source, target, top_k=30)
-    assert rows.provenance["beta"] == max(1.0, 30 * mean / joined)
-    assert len(rows) == 30
+    rows = zipfit.cover(source, target, top_k=20)
+    assert rows.provenance["beta"] == 20 * mean / joined
+    assert len(rows) == 20
 
 
 def test_copies_are_left_out_counted_and_listed() -> None:
