@@ -109,7 +109,7 @@ def cover(
         where=mask,
         threads=threads,
     )
-    if note := shortfall(found):
+    if len(sources) and (note := shortfall(found)):
         warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {
         "version": _core.__version__,

@@ -388,9 +388,10 @@ mod tests {
 
     #[test]
     fn a_named_id_must_be_there_and_the_default_one_may_be_absent() {
-        let extract = |id, line: &[u8]| {
-            Fields::new("text", &OtherFields { id, ..OtherFields::default() }).unwrap().extract(line, &mut Vec::new())
-        };
+        fn extract<'a>(id: Option<&str>, line: &'a [u8]) -> Result<Extracted<'a>, (Error, usize)> {
+            let others = OtherFields { id, ..OtherFields::default() };
+            Fields::new("text", &others).unwrap().extract(line, &mut Vec::new())
+        }
         assert!(extract(None, br#"{"text": "a"}"#).is_ok());
         assert!(extract(Some("key"), br#"{"text": "a", "key": null}"#).is_ok());
         let (error, _) = extract(Some("key"), br#"{"text": "a", "id": 1}"#).unwrap_err();

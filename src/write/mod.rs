@@ -171,7 +171,7 @@ impl Output {
         if self.overwrite || !self.directory.join(name).exists() {
             return Ok(());
         }
-        let message = format!("{name} is there already; choose another directory or pass --overwrite (overwrite=True)");
+        let message = format!("{name} is there already; choose another directory or overwrite");
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
@@ -258,11 +258,7 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         fs::write(top.path().join("x"), "old").unwrap();
         let error = Output::create(top.path(), &["w", "x"], false).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with(": x is there already; choose another directory or pass --overwrite (overwrite=True)")
-        );
+        assert!(error.to_string().ends_with(": x is there already; choose another directory or overwrite"));
         let mut output = Output::create(top.path(), &["w", "x"], true).unwrap();
         output.write("x", b"new").unwrap();
         output.commit().unwrap();
