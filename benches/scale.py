@@ -12,7 +12,7 @@ the number of rows and of targets, both taken from the pool. From the root of th
 
 Rows beyond the pool are made of it, so that they are no copies and have its n-grams and lengths: the first half of a
 row and the second half of another, both drawn by seed 0. Without ``--source`` and ``--target`` the texts of
-``zipfit demo --write`` are used, in a minute; without ``--dsir`` there is no DSIR. The check of gain needs
+``zipfit demo --write`` are used, in a minute or two; without ``--dsir`` there is no DSIR. The check of gain needs
 ``zstandard``, whose zstd should be the one that ``zipfit doctor`` names.
 """
 
