@@ -24,8 +24,8 @@
 //! newlines, is how often the rows chosen could repeat the target; 1 asks for every n-gram once or twice and moves on.
 //!
 //! # Cost
-//! One pass over all rows, by all threads, at some 15 ns a byte a thread; then a heap, of which each step looks at a few
-//! rows again, at 2 us each (`lazy.rs`). Memory: the texts, which the caller holds; 50 bytes a row; 16 bytes an n-gram of
+//! One pass over all rows, by all threads, at some 45 ns a byte a thread; then a heap, of which each step looks at a few
+//! rows again, at 4 us each (`lazy.rs`). Memory: the texts, which the caller holds; 50 bytes a row; 16 bytes an n-gram of
 //! the target and 8 more a thread; up to 200 MB for n-grams of rows that come up again.
 //!
 //! Best when the budget is a small part of the pool. Reading files and writing rows belong to `read` and `write`; rows by
