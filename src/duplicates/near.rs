@@ -14,9 +14,10 @@
 //! compares those left within the block, in order. A row that stays is found by number, the first one, so that neither
 //! blocks nor threads show.
 //!
-//! Cost: two passes over all bytes at some 20 ns a byte, and the candidates, which are few above 0.7 or so and many in
-//! pools of rows made after one pattern; memory: 0.5 to 1 byte a byte of text for the counts, some 40 bytes for each
-//! shared n-gram of a prefix, 4 bytes a row.
+//! Cost: two passes over all bytes and the candidates, which grow as the threshold falls and are many in pools of rows
+//! made after one pattern. 258,616 rows of Lean and Python (312 MB) take 49 s on one thread at threshold 0.8 and 310 s
+//! at 0.5. Memory: 0.5 to 1 byte a byte of text for the counts, some 40 bytes for each shared n-gram of a prefix, 4
+//! bytes a row; for those rows 1.0 GB and 2.0 GB beyond the texts.
 //! References: Bayardo et al. 2007, "Scaling up all pairs similarity search"; Xiao et al. 2008, "Efficient similarity
 //! joins for near duplicate detection".
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "sizes of sets are below 2^32")]
@@ -244,7 +245,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Room for the n-grams of so many bytes: half of them to all of them, since most n-grams occur more than once.
+    /// Half a count to one for each of so many bytes: fewer let n-grams fall together, which hides those of one row.
     fn new(bytes: usize) -> Counts {
         let bits = (bytes.next_power_of_two().trailing_zeros()).saturating_sub(1).max(LEAST_COUNT_BITS);
         let mut counts = Vec::new();
