@@ -169,6 +169,18 @@ fn the_default_beta_is_how_often_the_budget_could_repeat_the_target() {
 }
 
 #[test]
+fn every_row_is_counted_as_done_once() {
+    let source = Texts::from_iter(prose(80));
+    let target: Texts = prose(400).into_iter().rev().take(8).collect();
+    for threads in [1, 3] {
+        let control = Control::default();
+        let found = cover(&source, &target, &bytes(6000), threads, &control).unwrap();
+        assert!(found.rows.len() > 10);
+        assert_eq!(control.done(), source.len() as u64);
+    }
+}
+
+#[test]
 fn bad_arguments_are_told() {
     let (source, target) = (Texts::from_iter(["abc", "abd"]), Texts::from_iter(["abcd"]));
     let error = |target: &Texts, options: &Options<'_>| lazy(&source, target, options, 1).unwrap_err().to_string();

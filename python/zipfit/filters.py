@@ -91,8 +91,9 @@ def contaminated(
     overlap
         How long a piece must be: "N-gram" for N words in a row, words being runs of letters and digits without regard
         to case and to what stands between, or "N-byte" for N bytes in a row, as they are. "13-gram" is the default and
-        the rule of GPT-3; "50-byte" is close to that of GPT-4, and the better one where words are not set apart. An
-        evaluation text that is shorter counts whole.
+        the rule of GPT-3; "50-byte" is the length that GPT-4's report uses, and the better one where words are not set
+        apart (it looks at letters and digits alone, this at all bytes). Short statements may need less, "8-gram" say.
+        An evaluation text that is shorter counts whole.
     text
         As in `rank`.
     against_text

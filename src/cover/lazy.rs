@@ -1,15 +1,15 @@
 //! Joint selection by lazy greedy search: the same rows as by looking at every row in every step.
 //!
 //! What a row would add to F only falls as other rows are chosen (F is submodular), so what it would have added some
-//! steps ago is an upper bound of what it would add now. A heap holds the bounds; the row on top is looked at again, and
-//! chosen if it still stands on top.
+//! steps ago is an upper bound of what it would add now. A heap holds the bounds; the row on top is looked at again,
+//! and chosen if it still stands on top.
 //!
 //! That is exact in floating point too, without any tolerance between steps: a term
 //! `w m beta / ((c + beta) (c + m + beta))` falls or stays as c grows in every single rounded operation, and a sum in a
-//! fixed order falls or stays with its terms. The fixed order (by n, then by first occurrence) needs the text, and a walk
-//! over it takes ten times as long as a sum over the packed n-grams of the row in any order. So a row is first looked at
-//! by such a sum, which, lifted by more than its rounding errors, is a bound too; only a row that stays on top is walked:
-//! one or two a step.
+//! fixed order falls or stays with its terms. The fixed order (by n, then by first occurrence) needs the text, and a
+//! walk over it takes ten times as long as a sum over the packed n-grams of the row in any order. So a row is first
+//! looked at by such a sum, which, lifted by more than its rounding errors, is a bound too; only a row that stays on
+//! top is walked: one or two a step.
 //!
 //! Reference: Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set functions".
 
@@ -28,15 +28,15 @@ use crate::texts::Texts;
 /// end, fewer would make the common counter felt.
 const CHUNK_ROWS: usize = 32;
 
-/// Rows that are looked at again together: as many at first in each step, then twice as many each time, until the best row
-/// is one that was looked at. Fewer leave threads idle or waiting for each other, more look at rows in vain.
+/// Rows that are looked at again together: as many at first in each step, then twice as many each time, until the best
+/// row is one that was looked at. Fewer leave threads idle or waiting for each other, more look at rows in vain.
 const FIRST_BATCH: usize = 32;
 
 /// The most rows that are looked at again together; arbitrary (some milliseconds).
 const LARGEST_BATCH: usize = 4096;
 
-/// Sets of n-grams up to this size have their rows packed in bytes, larger ones in units of two: with 800 n-grams a row,
-/// steps are then 160 wide in the mean, and every fifth does not fit a byte.
+/// Sets of n-grams up to this size have their rows packed in bytes, larger ones in units of two: with 800 n-grams a
+/// row, steps are then 160 wide in the mean, and every fifth does not fit a byte.
 const FEW_NGRAMS: usize = 1 << 17;
 
 /// Choose until no candidate is left that fits and adds anything.
@@ -150,13 +150,15 @@ impl<'a, U: Unit> Search<'a, U> {
             looks.push(PeekMut::pop(top));
         }
         let (state, postings, step) = (&self.state, &self.postings, self.step);
-        let Task { threads, control, .. } = *self.task;
+        let threads = self.task.threads;
+        // Rows are counted as done once, in the first pass.
+        let control = self.task.control.without_progress();
         parallel::fill_rows(
             &mut looks,
             1,
             FIRST_BATCH / 2,
             threads,
-            control,
+            &control,
             || Ok(()),
             |(), _, looks| {
                 for look in looks {
@@ -216,8 +218,8 @@ struct State<'a> {
 #[derive(Clone, Copy)]
 struct Often(f32, f32);
 
-/// How far a term in float32 may lie below the true one, relative to it: four roundings (2^-24 each), doubled and doubled
-/// again.
+/// How far a term in float32 may lie below the true one, relative to it: six roundings of 2^-24 each, and more than as
+/// much again to be safe.
 const ROUGHNESS: f64 = 16.0 / (1 << 24) as f64;
 
 impl<'a> State<'a> {

@@ -12,28 +12,30 @@
 //! F(S) = sum over g of w_g c_g / (c_g + beta)
 //! ```
 //!
-//! Each step takes, of the rows that fit the rest of the budget, the one with the largest `(F(S + x) - F(S)) / |x|`, |x| in
-//! bytes, ties by row; it ends when no row is left that fits and adds anything. Terms are summed in float64 by n, then by
-//! first occurrence in the row, each as `w m beta / ((c + beta) (c + m + beta))`, m the occurrences in the row: that is
-//! `w (c + m) / (c + m + beta) - w c / (c + beta)` without the difference of two nearly equal numbers.
+//! Each step takes, of the rows that fit the rest of the budget, the one with the largest `(F(S + x) - F(S)) / |x|`,
+//! |x| in bytes, ties by row; it ends when no row is left that fits and adds anything. Terms are summed in float64 by
+//! n, then by first occurrence in the row, each as `w m beta / ((c + beta) (c + m + beta))`, m the occurrences in the
+//! row: that is `w (c + m) / (c + m + beta) - w c / (c + beta)` without the difference of two nearly equal numbers.
 //!
-//! Rows equal to a target or to an earlier row are left out first: a copy of a target is the best row by any measure, and
-//! teaches the test's own answers.
+//! Rows equal to a target or to an earlier row are left out first: a copy of a target is the best row by any measure,
+//! and teaches the test's own answers.
 //!
 //! beta says how soon enough is enough. The default, budget bytes / |P| with |P| the bytes of the targets joined by
 //! newlines, is how often the rows chosen could repeat the target; 1 asks for every n-gram once or twice and moves on.
 //!
 //! # Cost
-//! One pass over all rows, by all threads, at some 45 ns a byte a thread; then a heap, of which each step looks at a few
-//! rows again, at 4 us each (`lazy.rs`). Memory: the texts, which the caller holds; 50 bytes a row; 16 bytes an n-gram of
-//! the target and 8 more a thread; up to 200 MB for n-grams of rows that come up again.
+//! One pass over all rows, by all threads, at some 45 ns a byte a thread; then a heap, of which each step looks at some
+//! rows again (on a pool of 250,000 rows at eight hundred, on one of 20,000 at three hundred), at 4 us each
+//! (`lazy.rs`). Memory: the texts, which the caller holds, and about as much again for the packed n-grams of all rows
+//! (a little more than a byte each, two where the target has more than 131,072); 60 bytes a row; 50 bytes an n-gram of
+//! the target and 4 more a thread.
 //!
-//! Best when the budget is a small part of the pool. Reading files and writing rows belong to `read` and `write`; rows by
-//! a score of their own to [`rank`](crate::rank) and [`select`](crate::select).
+//! Best when the budget is a small part of the pool. Reading files and writing rows belong to `read` and `write`; rows
+//! by a score of their own to [`rank`](crate::rank) and [`select`](crate::select).
 //!
 //! Reference: a greedy choice reaches at least 1 - 1/e of the best F under a budget of rows (Nemhauser, Wolsey, Fisher
-//! 1978); coverage of n-grams by submodular functions: Lin and Bilmes 2011, "A class of submodular functions for document
-//! summarization".
+//! 1978); coverage of n-grams by submodular functions: Lin and Bilmes 2011, "A class of submodular functions for
+//! document summarization".
 
 #![expect(clippy::cast_precision_loss, reason = "sizes, counts and weights are far below 2^53")]
 
@@ -95,8 +97,8 @@ pub struct Cover {
     pub exhausted: bool,
 }
 
-/// Smallest and largest beta. Below, one occurrence covers an n-gram for good; above, no number of them does: smaller and
-/// larger ones would choose the same rows, at the price of bounds that leave the range of float32.
+/// Smallest and largest beta. Below, one occurrence covers an n-gram for good; above, no number of them does: smaller
+/// and larger ones would choose the same rows, at the price of bounds that leave the range of float32.
 const BETAS: std::ops::RangeInclusive<f64> = 1e-9..=1e15;
 
 /// Choose rows that together cover the n-grams of the target.

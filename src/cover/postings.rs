@@ -2,8 +2,8 @@
 //!
 //! Two runs of numbers, rising, as steps from one to the next: first the n-grams that occur once, then those that occur
 //! more often, each followed by its occurrences. A step too large for its unit is taken as several, the last of which
-//! alone arrives. Nothing in reading depends on chance but the loads: the processor guesses the branches right, which is
-//! half of the speed (steps of one or two bytes in LEB128 took twice as long, and as much room).
+//! alone arrives. Nothing in reading depends on chance but the loads: the processor guesses the branches right, which
+//! is half of the speed (steps of one or two bytes in LEB128 took twice as long, and as much room).
 
 /// Unit of the steps: a byte where n-grams are few, two where the numbers of a row lie far apart.
 pub(super) trait Unit: Copy + Default + Into<usize> + Send + Sync {

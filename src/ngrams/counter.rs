@@ -11,10 +11,10 @@ const LENGTHS: usize = MAX_N - MIN_N + 1;
 
 /// Counts the n-grams of a set in one text after another; one a thread.
 ///
-/// All positions of a piece of text are searched for n = 3, those that hit for n = 4, and so on: searches that do not wait
-/// for each other run side by side in the processor. Only the longest n-gram of each position is counted then; the sums
-/// are handed to the shorter ones at the end. No branch is a matter of chance: what may not count is written all the same,
-/// and overwritten by the next.
+/// All positions of a piece of text are searched for n = 3, those that hit for n = 4, and so on: searches that do not
+/// wait for each other run side by side in the processor. Only the longest n-gram of each position is counted then; the
+/// sums are handed to the shorter ones at the end. No branch is a matter of chance: what may not count is written all
+/// the same, and overwritten by the next.
 ///
 /// # Examples
 /// ```

@@ -1,16 +1,16 @@
 //! The distinct byte n-grams, n = 3 to 6, of a set of texts, and ways to find them again in other texts.
 //!
-//! Each n-gram has a number and a weight: its occurrences in all texts together, overlapping ones counted, none across the
-//! end of a text. Since the start of an n-gram of the set is in the set too, the n-grams are the nodes of a tree, and at
-//! each position of another text a search is done at the first n that misses. Numbers go down the tree before they go
-//! on (preorder): n-grams that come together have numbers close to each other.
+//! Each n-gram has a number and a weight: its occurrences in all texts together, overlapping ones counted, none across
+//! the end of a text. Since the start of an n-gram of the set is in the set too, the n-grams are the nodes of a tree,
+//! and at each position of another text a search is done at the first n that misses. Numbers go down the tree before
+//! they go on (preorder): n-grams that come together have numbers close to each other.
 //!
 //! [`Ngrams::walk`] names every occurrence in the order of the text; [`Counter`] gives each n-gram once, with its
 //! occurrences, and is several times as fast.
 //!
-//! Cost: some 25 ns a byte of text for either, as long as the table of the set (8 to 16 bytes an n-gram; three n-grams to
-//! a byte of text in small sets, one in large ones) stays in the processor's caches. Making a set takes some 150 ns a
-//! byte and, while it is made, 8 bytes a byte. What n-grams are good for is the business of [`cover`](crate::cover).
+//! Cost: some 25 ns a byte of text for either, as long as the table of the set (8 to 16 bytes an n-gram; three n-grams
+//! to a byte of text in small sets, one in large ones) stays in the processor's caches. Making a set takes some 150 ns
+//! a byte and, while it is made, 8 bytes a byte. What n-grams are good for is the business of [`cover`](crate::cover).
 
 mod counter;
 mod table;
@@ -130,9 +130,9 @@ impl Ngrams {
 /// Low bits of a window that hold its length.
 const LENGTH_MASK: u64 = 0xff;
 
-/// At every position of every text the [`MAX_N`] bytes from there, or as many as are left, if that makes [`MIN_N`]: first
-/// byte topmost, the length in the lowest byte. Sorted, windows with the same start of n bytes stand together, but for
-/// windows shorter than n among them.
+/// At every position of every text the [`MAX_N`] bytes from there, or as many as are left, if that makes [`MIN_N`]:
+/// first byte topmost, the length in the lowest byte. Sorted, windows with the same start of n bytes stand together,
+/// but for windows shorter than n among them.
 fn windows(texts: &Texts) -> Vec<u64> {
     let mut windows = Vec::with_capacity(texts.total_bytes() as usize);
     for text in texts.iter() {

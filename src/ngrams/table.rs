@@ -1,9 +1,9 @@
 //! Numbers by keys, for a set of keys that never changes: every search looks at exactly one slot.
 //!
-//! A perfect hash by displacement (Belazzougui, Botelho, Dietzfelbinger 2009, "Hash, displace, and compress"): the upper
-//! bits of a key's hash choose a bucket of some four keys, and each bucket has a seed, found by trial, with which all its
-//! keys fall into slots of their own. No branch of a search depends on how keys lie, so that the processor never guesses
-//! wrong and has many searches under way at once; with linear probing half of the time went into that.
+//! A perfect hash by displacement (Belazzougui, Botelho, Dietzfelbinger 2009, "Hash, displace, and compress"): the
+//! upper bits of a key's hash choose a bucket of some four keys, and each bucket has a seed, found by trial, with which
+//! all its keys fall into slots of their own. No branch of a search depends on how keys lie, so that the processor
+//! never guesses wrong and has many searches under way at once; with linear probing half of the time went into that.
 
 /// Bits of a number.
 pub(super) const ID_BITS: u32 = 28;

@@ -14,14 +14,19 @@
 //! `OpenAI` 2023, arXiv:2303.08774, appendix C. The first leaves out pieces that occur often; the second
 //! draws three windows a row, of letters and digits alone. Here every piece counts, with all its bytes.
 
+mod hashes;
+mod units;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::str::FromStr;
 
 use crate::error::{Error, Result, Side, quote};
 use crate::parallel::{self, Control};
 use crate::texts::Texts;
+use hashes::{BASE, Filter, Mixed};
+use units::{Unit, for_each_unit, starts_with_words};
 
 /// Most words or bytes of a window. Arbitrary; beyond some hundred a window only finds copies of whole rows.
 const MAX_LENGTH: usize = 1000;
@@ -29,21 +34,8 @@ const MAX_LENGTH: usize = 1000;
 /// Rows that a thread looks through between two looks at the common counter; some 300 us.
 const CHUNK_ROWS: usize = 64;
 
-/// Bits of the filter for each piece. With two bits set a piece, some 2 of 100 windows that are no piece pass it and
-/// cost a lookup; half as many bits would let 5 pass, twice as many would leave the cache earlier.
-const FILTER_BITS: usize = 16;
-
-/// Base of the rolling hash and step of the mixers: 2^64 over the golden ratio, odd.
-const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// No piece, and no row.
 const NONE: usize = usize::MAX;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Word,
-    Byte,
-}
 
 /// Length of a window, as in "13-gram" (words) or "50-byte".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,124 +297,6 @@ impl Trail {
     fn window(&self, length: usize, power: u64) -> Option<(u64, usize)> {
         let first = self.count.checked_sub(length)? & (self.sums.len() - 1);
         Some((self.sum.wrapping_sub(self.sums[first].wrapping_mul(power)), self.starts[first]))
-    }
-}
-
-/// Lower case of the bytes of words; 0 for those that separate words.
-const WORD_BYTES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        // 0 to 255, as the condition of the loop says.
-        let value = byte as u8;
-        if value.is_ascii_alphanumeric() || !value.is_ascii() {
-            table[byte] = value.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    table
-};
-
-/// Call `each(hash, start, end)` for every word or byte.
-fn for_each_unit(unit: Unit, text: &[u8], mut each: impl FnMut(u64, usize, usize)) {
-    if unit == Unit::Byte {
-        for (at, &byte) in text.iter().enumerate() {
-            each(mix(u64::from(byte) + 1), at, at + 1);
-        }
-        return;
-    }
-    let mut start = 0;
-    while start < text.len() {
-        // FNV-1a; the end of the text ends a word too.
-        let mut hash = 0xcbf2_9ce4_8422_2325;
-        let mut end = start;
-        while let Some(letter) = text.get(end).map(|&byte| WORD_BYTES[usize::from(byte)]).filter(|&letter| letter != 0)
-        {
-            hash = (hash ^ u64::from(letter)).wrapping_mul(0x0100_0000_01b3);
-            end += 1;
-        }
-        if end > start {
-            each(mix(hash), start, end);
-        }
-        // The separator that ended it.
-        start = end + 1;
-    }
-}
-
-/// Whether a text starts with these words (in lower case, one space between), the last one not going on.
-fn starts_with_words(text: &[u8], words: &[u8]) -> bool {
-    let letter = |at: usize| text.get(at).map_or(0, |&byte| WORD_BYTES[usize::from(byte)]);
-    let mut at = 0;
-    for &byte in words {
-        if byte != b' ' {
-            if letter(at) != byte {
-                return false;
-            }
-            at += 1;
-        } else if letter(at) == 0 {
-            while at < text.len() && letter(at) == 0 {
-                at += 1;
-            }
-        } else {
-            return false;
-        }
-    }
-    letter(at) == 0
-}
-
-/// Spreads the bits of a unit's hash, so that sums of their products do.
-fn mix(bits: u64) -> u64 {
-    let bits = (bits ^ (bits >> 32)).wrapping_mul(BASE);
-    bits ^ (bits >> 29)
-}
-
-/// Set of hashes that may hold more than were inserted, never less: two bits a hash, in one word of 64.
-#[derive(Debug)]
-struct Filter {
-    words: Vec<u64>,
-    shift: u32,
-}
-
-impl Filter {
-    fn new(hashes: usize) -> Filter {
-        let words = (hashes * FILTER_BITS / 64).next_power_of_two().max(2);
-        Filter { words: vec![0; words], shift: 64 - words.trailing_zeros() }
-    }
-
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let mixed = hash.wrapping_mul(BASE);
-        let bits = 1 << ((mixed >> 20) & 63) | 1 << ((mixed >> 26) & 63);
-        ((mixed >> self.shift) as usize, bits)
-    }
-
-    fn insert(&mut self, hash: u64) {
-        let (word, bits) = self.place(hash);
-        self.words[word] |= bits;
-    }
-
-    fn may_hold(&self, hash: u64) -> bool {
-        let (word, bits) = self.place(hash);
-        self.words[word] & bits == bits
-    }
-}
-
-/// Hasher of keys that are hashes already; the table needs good bits at both ends.
-#[derive(Default)]
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = mix(self.0 ^ key);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
