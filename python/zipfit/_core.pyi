@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Batch",
+    "Contamination",
     "Cover",
+    "ExactDuplicates",
     "Output",
     "Reader",
     "Scorer",
@@ -25,7 +27,6 @@ __all__ = [
     "codec_libraries",
     "compressed_size",
     "compressed_sizes",
-    "contaminated",
     "cover",
     "debug_build",
     "duplicates",
@@ -166,7 +167,7 @@ def cover(
 ) -> Cover:
     """Choose rows jointly; ``progress`` counts the rows of the first pass."""
 
-# duplicates/, contamination.rs ------------------------------------------------------------------------------------
+# duplicates/, contamination/ --------------------------------------------------------------------------------------
 
 def duplicates(
     source: Texts,
@@ -177,10 +178,24 @@ def duplicates(
 ) -> NDArray[np.int64]:
     """Of each row the earlier row that it repeats, -1 for rows that stay; rows left out by ``where`` stay."""
 
-def contaminated(
-    source: Texts, against: Texts, overlap: str, threads: int | None = None, progress: _Progress | None = None
-) -> NDArray[np.int64]:
-    """Of each row the first row of ``against`` that it holds a piece of, -1 for clean rows."""
+@final
+class ExactDuplicates:
+    """Equal texts among batches; keeps a hash of each text and no text."""
+
+    def __new__(cls) -> Self: ...
+    def add(
+        self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
+    ) -> NDArray[np.int64]:
+        """As `duplicates` with threshold 1 for the next rows; rows are numbered over all batches."""
+
+@final
+class Contamination:
+    """The pieces of an evaluation set."""
+
+    def __new__(cls, against: Texts, overlap: str, reader: Reader | None = None) -> Self:
+        """A text without a word (or byte) is a ParameterError, with its file and line if ``reader`` read the texts."""
+    def find(self, source: Texts, threads: int | None = None) -> NDArray[np.int64]:
+        """Of each row the first row of ``against`` that it holds a piece of, -1 for clean rows."""
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 
@@ -314,9 +329,13 @@ class Output:
     ) -> list[OutputFile]:
         """The same two files from lines that are already in memory; their ``file`` and ``line`` are null."""
     def write_left_out(
-        self, reader: Reader, duplicates: NDArray[np.int64], copies_of_target: NDArray[np.int64]
+        self,
+        reader: Reader,
+        contaminated: NDArray[np.int64],
+        duplicates: NDArray[np.int64],
+        copies_of_target: NDArray[np.int64],
     ) -> OutputFile:
-        """Write ``left_out.jsonl``, by row; both arrays of shape (m, 2): a row and the row or target that it equals."""
+        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it."""
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
     def __enter__(self) -> Self: ...

@@ -159,6 +159,40 @@ def select(
     max_bytes: Annotated[
         int | None, typer.Option(metavar="N", help="Leave out rows with longer texts.", rich_help_panel=ROWS)
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Leave out rows that hold a piece of a row of this JSON Lines file, an evaluation set say; may be "
+            "repeated.",
+            rich_help_panel=ROWS,
+        ),
+    ] = None,
+    exclude_text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD|TEMPLATE",
+            help="--text for the --exclude files; that of the sources, if not given.",
+            rich_help_panel=ROWS,
+        ),
+    ] = None,
+    exclude_overlap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OVERLAP",
+            help="Length of such a piece, as in 13-gram (words; used if not given) or 50-byte.",
+            rich_help_panel=ROWS,
+        ),
+    ] = None,
+    dedup: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Leave out rows that repeat an earlier row: equal texts for 1; for X below 1, as 0.8, texts with a "
+            "Jaccard similarity of X or more, which holds all texts in memory.",
+            rich_help_panel=ROWS,
+        ),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -195,7 +229,8 @@ def select(
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
 
     The rows go to selected.jsonl, byte for byte; their places and scores to selection.jsonl; what they were made
-    from to manifest.json; time and memory to run.json; with --cover, copies that were left out to left_out.jsonl.
+    from to manifest.json; time and memory to run.json; rows that --exclude, --dedup or --cover left out to
+    left_out.jsonl.
     """
     from zipfit import pipeline
 
@@ -222,6 +257,10 @@ def select(
         aggregate=aggregate,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
+        exclude=tuple(exclude or ()),
+        exclude_text=exclude_text,
+        exclude_overlap=exclude_overlap,
+        dedup=dedup,
         keep_order=keep_order,
         threads=threads,
         overwrite=overwrite,
@@ -295,11 +334,13 @@ def _describe(result: SelectResult) -> str:
     seconds = f"{result.seconds:.1f} s"
     lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets)} of the target in {seconds}"]
     left_out = {
-        "by size": counts["below_min_bytes"] + counts["above_max_bytes"],
-        "as copies of a target": counts.get("copies_of_target", 0),
-        "as copies of an earlier row": counts.get("duplicates", 0),
+        "by size": counts["below_min_bytes"] + counts["above_max_bytes"] or None,
+        # Told if there are none, too: that is what somebody who excludes a file wants to know.
+        "with a piece of an --exclude file": counts.get("contaminated"),
+        "as copies of a target": counts.get("copies_of_target") or None,
+        "as repeats of an earlier row": counts.get("duplicates") or None,
     }
-    lines += [f"left out {_rows(count)} {why}" for why, count in left_out.items() if count]
+    lines += [f"left out {_rows(count)} {why}" for why, count in left_out.items() if count is not None]
     chose = f"chose {_rows(counts['selected'])}"
     if result.groups is not None:
         chose += f" of {result.groups:,} group{'s' * (result.groups != 1)}"

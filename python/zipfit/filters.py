@@ -129,4 +129,4 @@ def contaminated(
     against_text = resolve_target_text(against, against_text, text)
     evaluation = to_texts(against, text=against_text, side="against", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
-    return _core.contaminated(sources, evaluation, overlap, threads) >= 0
+    return _core.Contamination(evaluation, overlap).find(sources, threads) >= 0

@@ -30,6 +30,7 @@ def build(
     library: tuple[str, str] | None,
     sources: Sequence[Mapping[str, object]],
     targets: Sequence[Mapping[str, object]],
+    exclude: Sequence[Mapping[str, object]],
     counts: Mapping[str, int],
     seed: int,
     outputs: Sequence[_core.OutputFile],
@@ -42,7 +43,7 @@ def build(
         Every parameter with its resolved value.
     library
         Name and version of the compressor's library; None where ``parameters`` already say it.
-    sources, targets
+    sources, targets, exclude
         One entry a file: name, bytes, sha256, rows.
     counts
         Rows read, scored (or considered, when rows are chosen jointly), rejected, left out by each filter, selected.
@@ -57,6 +58,7 @@ def build(
         "library": None if library is None else {"name": library[0], "version": library[1]},
         "sources": [dict(file) for file in sources],
         "targets": [dict(file) for file in targets],
+        "exclude": [dict(file) for file in exclude],
         "counts": dict(counts),
         "seed": seed,
         "outputs": [dict(file) for file in outputs],

@@ -58,6 +58,12 @@ class SelectOptions:
         As in `zipfit.rank`; None: "ncd", the metric's own compressor, "mean".
     min_bytes, max_bytes
         Rows with shorter or longer texts are not chosen; None: no such limit.
+    exclude, exclude_text, exclude_overlap
+        JSON Lines files with evaluation rows: rows that hold a piece of one are not chosen, as by `zipfit.contaminated`
+        with ``against_text`` (None: as ``text``) and ``overlap`` (None: "13-gram"). No files: no such filter.
+    dedup
+        Threshold of `zipfit.duplicates`: rows that repeat an earlier row, of those that the filters above let pass, are
+        not chosen. Below 1 the texts are held in memory. None: no such filter.
     keep_order
         Write in input order; False: best first.
     threads
@@ -88,6 +94,10 @@ class SelectOptions:
     aggregate: str | None = None
     min_bytes: int | None = None
     max_bytes: int | None = None
+    exclude: tuple[str, ...] = ()
+    exclude_text: str | None = None
+    exclude_overlap: str | None = None
+    dedup: float | None = None
     keep_order: bool = False
     threads: int | None = None
     overwrite: bool = False
@@ -104,6 +114,7 @@ def check(options: SelectOptions) -> None:
     _check_amount(options)
     _check_pairs(options)
     _check_sizes(options)
+    _check_filters(options)
     # Tried on one row, so that a wrong number is told now and not after hours of work.
     with warnings.catch_warnings(action="ignore"):
         one = np.zeros(1, np.int64)
@@ -176,6 +187,17 @@ def _check_sizes(options: SelectOptions) -> None:
             raise ParameterError(f"{_option(name)} is {limit}; sizes are 0 bytes or more")
     if low is not None and high is not None and low > high:
         raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
+
+
+def _check_filters(options: SelectOptions) -> None:
+    for name in ("exclude_text", "exclude_overlap"):
+        if getattr(options, name) is not None and not options.exclude:
+            raise ParameterError(f"{_option(name)} has no effect without --exclude; leave it out or give both")
+    if options.exclude_overlap is not None:
+        # Any text will do: what is tried is the word for the length.
+        _core.Contamination(_core.Texts.from_iterable(["a text"], "against"), options.exclude_overlap)
+    if options.dedup is not None and not 0 < options.dedup <= 1:
+        raise ParameterError(f"--dedup is {options.dedup:g}; give 1 for equal texts, or a similarity between 0 and 1")
 
 
 def _option(name: str) -> str:

@@ -1,8 +1,8 @@
 """Files in, files out: the only place where reading, scoring, choosing and writing meet.
 
 Memory: the targets, one batch of some 4 MiB, and some 100 bytes a row (its place, score, size and order, some of them
-twice while arrays are joined); no text outlives its batch, unless rows are chosen jointly, which holds all texts. The
-chosen rows are copied from the sources at the end, which reads them a second time.
+twice while arrays are joined); no text outlives its batch, unless rows are chosen jointly or near duplicates are looked
+for, which holds all texts. The chosen rows are copied from the sources at the end, which reads them a second time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from zipfit import _core, manifest, writing
 from zipfit.covering import Cover, shortfall
+from zipfit.filtering import Filtered, Filters
 from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
 from zipfit.ranking import Ranking
@@ -88,7 +89,7 @@ def select(options: SelectOptions) -> SelectResult:
     """
     started = datetime.now(UTC)
     check(options)
-    writing.refuse_own_input(options.output, [*options.source, *options.target])
+    writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     target_text = options.text if options.target_text is None else options.target_text
     threads = _core.available_threads() if options.threads is None else options.threads
     with writing.open_output(options.output, options.overwrite) as output:
@@ -96,16 +97,18 @@ def select(options: SelectOptions) -> SelectResult:
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
+        filters = Filters(options, threads)
         target = target_reader.rest(threads)
-        run = (_cover if options.cover else _rank)(reader, target, options, threads)
+        run = (_cover if options.cover else _rank)(reader, target, filters, options, threads)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
-        if isinstance(run.selection, Cover):
-            outputs.append(output.write_left_out(reader, run.selection.duplicates, run.selection.copies_of_target))
+        if run.filtered is not None:
+            outputs.append(writing.write_left_out(output, reader, run.filtered, run.selection))
         content = manifest.build(
-            parameters=_parameters(options, target_text) | run.resolved,
+            parameters=_parameters(options, target_text) | filters.resolved | run.resolved,
             library=run.library,
             sources=reader.files(),
             targets=target_reader.files(),
+            exclude=filters.files,
             counts=run.counts,
             seed=manifest.DEFAULT_SEED if options.seed is None else options.seed,
             outputs=outputs,
@@ -119,6 +122,8 @@ class _Run:
     """Rows chosen from files, and what there is to say about them."""
 
     selection: Selection
+    filtered: Filtered | None
+    """The rows left out, if they are to be listed."""
     counts: dict[str, int]
     resolved: dict[str, object]
     """Parameters whose value was not given but found."""
@@ -139,8 +144,8 @@ class _Rows:
     groups: NDArray[np.int64] | None
 
 
-def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
-    """Choose rows by a score of each; no text outlives its batch."""
+def _rank(reader: _core.Reader, target: _core.Texts, filters: Filters, options: SelectOptions, threads: int) -> _Run:
+    """Choose rows by a score of each; no text outlives its batch, unless a filter keeps it."""
     metric = DEFAULT_METRIC if options.metric is None else options.metric
     aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
     scorer = _core.Scorer(target, metric, options.compressor, aggregate, threads)
@@ -148,14 +153,14 @@ def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, thr
 
     def score(batch: _core.Batch, progress: Callable[[int], None] | None) -> None:
         scores.append(scorer.score(batch.texts, threads, progress))
+        filters.add(batch.texts)
 
     rows = _read(reader, "scoring", score, threads)
-    where, left_out = _size_filter(rows.sizes, options)
+    filtered = filters.finish()
     ranking = Ranking(np.concatenate(scores), rows.sizes)
-    selection = choose(ranking, options, where, rows.tokens, rows.groups)
-    if not len(selection) and options.threshold is not None:
-        warnings.warn(_nothing_chosen(ranking, where, options.threshold), UserWarning, stacklevel=3)
-    counts = {"read": len(ranking), "scored": len(ranking), "rejected": 0, **left_out, "selected": len(selection)}
+    selection = _choose(ranking, options, filtered, rows)
+    counts = {"read": len(ranking), "scored": len(ranking), "rejected": 0}
+    counts |= filtered.counts | {"selected": len(selection)}
     resolved: dict[str, object] = {
         "metric": scorer.metric,
         "compressor": scorer.compressor,
@@ -164,6 +169,7 @@ def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, thr
     groups = None if rows.groups is None else len(reader.group_names())
     return _Run(
         selection=selection,
+        filtered=filtered if filters.list_rows else None,
         counts=counts,
         resolved=resolved,
         targets=len(target),
@@ -172,12 +178,17 @@ def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, thr
     )
 
 
-def _cover(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
+def _cover(reader: _core.Reader, target: _core.Texts, filters: Filters, options: SelectOptions, threads: int) -> _Run:
     """Choose rows jointly, with all texts in memory."""
     batches: list[_core.Texts] = []
-    rows = _read(reader, "reading", lambda batch, _: batches.append(batch.texts), threads)
+
+    def keep(batch: _core.Batch, _: Callable[[int], None] | None) -> None:
+        batches.append(batch.texts)
+        filters.add(batch.texts)
+
+    rows = _read(reader, "reading", keep, threads)
     source = _core.Texts.concat(batches)
-    where, left_out = _size_filter(rows.sizes, options)
+    filtered = filters.finish()
     amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
     with rows_bar(len(source), "covering") as progress:
         found = _core.cover(
@@ -186,15 +197,16 @@ def _cover(reader: _core.Reader, target: _core.Texts, options: SelectOptions, th
             **amounts,
             tokens=rows.tokens,
             beta=options.beta,
-            where=where,
+            where=filtered.where,
             threads=threads,
             progress=progress,
         )
-    if note := shortfall(found):
+    if note := filtered.nothing_left() or shortfall(found):
         warnings.warn(note, UserWarning, stacklevel=3)
-    copies = {"copies_of_target": len(found.copies_of_target), "duplicates": len(found.duplicates)}
-    considered = len(source) - sum(left_out.values()) - sum(copies.values())
-    counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, **copies}
+    left_out = filtered.counts | {"copies_of_target": len(found.copies_of_target)}
+    left_out["duplicates"] = len(filtered.duplicates) + len(found.duplicates)
+    considered = len(source) - sum(left_out.values())
+    counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, "selected": len(found.rows)}
     selection = Cover(
         found.rows,
         found.scores,
@@ -205,7 +217,8 @@ def _cover(reader: _core.Reader, target: _core.Texts, options: SelectOptions, th
     )
     return _Run(
         selection=selection,
-        counts=counts | {"selected": len(selection)},
+        filtered=filtered,
+        counts=counts,
         resolved={"beta": found.beta},
         targets=len(target),
         beta=found.beta,
@@ -250,26 +263,26 @@ def _batch_progress(
     return lambda done: show(bytes_before + (bytes_after - bytes_before) * done // rows, rows_before + done)
 
 
-def _size_filter(sizes: NDArray[np.int64], options: SelectOptions) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
-    """Return which rows may be chosen (None: all) and how many are left out by which limit."""
-    small = np.zeros(len(sizes), np.bool_) if options.min_bytes is None else sizes < options.min_bytes
-    large = np.zeros(len(sizes), np.bool_) if options.max_bytes is None else sizes > options.max_bytes
-    left_out = {"below_min_bytes": int(small.sum()), "above_max_bytes": int(large.sum())}
-    return (~(small | large) if any(left_out.values()) else None), left_out
-
-
-def _nothing_chosen(ranking: Ranking, where: NDArray[np.bool_] | None, threshold: float) -> str:
-    eligible = ranking.scores if where is None else ranking.scores[where]
-    if not len(eligible):
-        return "the limits on size leave no row to choose from; nothing is selected"
-    return f"threshold is {threshold:g}, above the best score, {eligible.max():.6g}; nothing is selected"
+def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: _Rows) -> Selection:
+    """Choose rows by their scores, and warn if there are none."""
+    if note := filtered.nothing_left():
+        warnings.warn(note, UserWarning, stacklevel=4)
+        # That all of 0 rows are chosen would be said by some ways of choosing.
+        with warnings.catch_warnings(action="ignore"):
+            return choose(ranking, options, filtered.where, rows.tokens, rows.groups)
+    selection = choose(ranking, options, filtered.where, rows.tokens, rows.groups)
+    if not len(selection) and options.threshold is not None:
+        best = ranking.scores[filtered.where].max()
+        message = f"threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
+        warnings.warn(message, UserWarning, stacklevel=4)
+    return selection
 
 
 def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
     """Return every parameter that the result depends on."""
     parameters = asdict(options)
     # The seed has a place of its own, because it is recorded in any case.
-    for name in ("source", "target", "output", "threads", "overwrite", "seed"):
+    for name in ("source", "target", "exclude", "output", "threads", "overwrite", "seed"):
         del parameters[name]
     return parameters | {"target_text": target_text}
 
@@ -277,9 +290,10 @@ def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
 def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectResult:
     scores = run.selection.scores
     files: tuple[str, ...] = writing.FILE_NAMES
+    if run.filtered is not None:
+        files = (writing.LEFT_OUT_NAME, *files)
     covered = None
     if isinstance(run.selection, Cover):
-        files = (writing.LEFT_OUT_NAME, *files)
         covered = float(run.selection.coverage[-1]) if len(scores) else 0.0
     return SelectResult(
         output=output,

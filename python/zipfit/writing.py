@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.filtering import Filtered
     from zipfit.inputs import TextData
     from zipfit.selection import Selection
 
-__all__ = ["FILE_NAMES", "LEFT_OUT_NAME", "copy_rows", "finish", "open_output", "refuse_own_input", "write_selection"]
+__all__ = [
+    "FILE_NAMES",
+    "LEFT_OUT_NAME",
+    "copy_rows",
+    "finish",
+    "open_output",
+    "refuse_own_input",
+    "write_left_out",
+    "write_selection",
+]
 
 FILE_NAMES = ("selected.jsonl", "selection.jsonl", "run.json", "manifest.json")
 """What every run writes, in the order of writing: a directory without a manifest is unfinished."""
@@ -101,6 +111,7 @@ def write_selection(
             library=None,
             sources=sources,
             targets=[],
+            exclude=[],
             counts={"read": ranked, **scored, "rejected": 0, "selected": len(selection)},
             seed=selection.provenance.get("seed", manifest.DEFAULT_SEED),
             outputs=outputs,
@@ -116,6 +127,17 @@ def copy_rows(
     rows, scores, coverage = selection.rows[order], selection.scores[order], _coverage(selection, order)
     with rows_bar(len(selection), "writing") as progress:
         return output.copy_rows(reader, rows, ranks, scores, coverage, progress)
+
+
+def write_left_out(
+    output: _core.Output, reader: _core.Reader, filtered: Filtered, selection: Selection
+) -> _core.OutputFile:
+    """Write which rows the filters and joint selection left out, and which row speaks against each."""
+    duplicates, copies_of_target = filtered.duplicates, np.empty((0, 2), np.int64)
+    if isinstance(selection, Cover):
+        duplicates = np.concatenate([duplicates, selection.duplicates])
+        copies_of_target = selection.copies_of_target
+    return output.write_left_out(reader, filtered.contaminated, duplicates, copies_of_target)
 
 
 def finish(output: _core.Output, content: dict[str, object], started: datetime, threads: int) -> None:

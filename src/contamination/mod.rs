@@ -86,7 +86,7 @@ impl fmt::Display for Overlap {
 /// use zipfit::{Control, Texts};
 ///
 /// let against = Texts::from_iter(["What is seven times six? Forty-two."]);
-/// let contamination = Contamination::prepare(&against, "4-gram".parse()?)?;
+/// let contamination = Contamination::prepare(&against, "4-gram".parse()?, &Control::default())?;
 /// let source = Texts::from_iter(["Seven by six", "(what is  SEVEN times: eight)"]);
 /// assert_eq!(contamination.find(&source, 1, &Control::default())?, [None, Some(0)]);
 /// # Ok::<(), zipfit::Error>(())
@@ -124,8 +124,8 @@ impl Contamination {
     ///
     /// # Errors
     /// [`Cause::Parameter`](crate::error::Cause::Parameter) for no rows, or a row without a word (without a byte),
-    /// which every text would contain; the message names it.
-    pub fn prepare(against: &Texts, overlap: Overlap) -> Result<Contamination> {
+    /// which every text would contain; the message names it. [`Cause::Interrupted`](crate::error::Cause::Interrupted).
+    pub fn prepare(against: &Texts, overlap: Overlap, control: &Control) -> Result<Contamination> {
         if against.is_empty() {
             return Err(Error::parameter("against has 0 rows; there is nothing to look for"));
         }
@@ -142,6 +142,7 @@ impl Contamination {
                 .collect(),
         };
         for (row, text) in against.iter().enumerate() {
+            control.check()?;
             contamination.add(row, text)?;
         }
         contamination.filter = Filter::new(contamination.newest.len());
@@ -304,9 +305,12 @@ impl Trail {
 mod tests {
     use super::*;
 
+    fn prepare(against: &[&str], overlap: &str) -> Result<Contamination> {
+        Contamination::prepare(&Texts::from_iter(against), overlap.parse().unwrap(), &Control::default())
+    }
+
     fn find(source: &str, against: &[&str], overlap: &str) -> Option<usize> {
-        let contamination = Contamination::prepare(&Texts::from_iter(against), overlap.parse().unwrap()).unwrap();
-        contamination.find(&Texts::from_iter([source]), 1, &Control::default()).unwrap()[0]
+        prepare(against, overlap).unwrap().find(&Texts::from_iter([source]), 1, &Control::default()).unwrap()[0]
     }
 
     #[test]
@@ -343,8 +347,7 @@ mod tests {
 
     #[test]
     fn pieces_with_the_same_hash_are_told_apart() {
-        let mut contamination =
-            Contamination::prepare(&Texts::from_iter(["a", "b"]), "1-gram".parse().unwrap()).unwrap();
+        let mut contamination = prepare(&["a", "b"], "1-gram").unwrap();
         // Put both pieces under one hash, as if they had collided.
         contamination.pieces[1].older = 0;
         let mut lowest = NONE;
@@ -359,9 +362,7 @@ mod tests {
 
     #[test]
     fn what_would_be_in_every_text_is_refused() {
-        let refuse = |against: &[&str], overlap: &str| {
-            Contamination::prepare(&Texts::from_iter(against), overlap.parse().unwrap()).unwrap_err().to_string()
-        };
+        let refuse = |against: &[&str], overlap: &str| prepare(against, overlap).unwrap_err().to_string();
         let end = "and so it would be in every text; leave the row out";
         assert_eq!(refuse(&["a", " .;\0"], "13-gram"), format!("against row 1: no word to look for, {end}"));
         assert_eq!(refuse(&["a", " ", ""], "50-byte"), format!("against row 2: no byte to look for, {end}"));

@@ -48,7 +48,7 @@ impl PyBatch {
 
 /// Rows of files. Shared with the thread that works on it, so that Ctrl-C leaves it whole.
 #[pyclass(name = "Reader", module = "zipfit._core", frozen)]
-pub(super) struct PyReader(Arc<Mutex<Reader>>);
+pub(super) struct PyReader(pub(super) Arc<Mutex<Reader>>);
 
 #[pymethods]
 impl PyReader {
@@ -133,7 +133,7 @@ impl PyReader {
 }
 
 /// A panic in a worker is reported by itself; what it leaves in a lock is never used for a result.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -203,16 +203,21 @@ impl PyOutput {
         &self,
         py: Python<'py>,
         reader: &Bound<'py, PyReader>,
+        contaminated: PyReadonlyArray2<'py, i64>,
         duplicates: PyReadonlyArray2<'py, i64>,
         copies_of_target: PyReadonlyArray2<'py, i64>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let reader = Arc::clone(&reader.get().0);
         let total = lock(&reader).places().len();
-        let rows = |pairs: &PyReadonlyArray2<'py, i64>| pairs_of(pairs, total).map_err(|error| to_python(py, error));
         let mut left_out = Vec::new();
-        left_out.extend(rows(&duplicates)?.into_iter().map(|(row, of_row)| (row, Reason::Duplicate { of_row })));
-        let copies = rows(&copies_of_target)?;
-        left_out.extend(copies.into_iter().map(|(row, target_row)| (row, Reason::CopyOfTarget { target_row })));
+        let mut add = |pairs: &PyReadonlyArray2<'py, i64>, reason: fn(usize) -> Reason| {
+            let pairs = pairs_of(pairs, total).map_err(|error| to_python(py, error))?;
+            left_out.extend(pairs.into_iter().map(|(row, other)| (row, reason(other))));
+            PyResult::Ok(())
+        };
+        add(&contaminated, |against_row| Reason::Contaminated { against_row })?;
+        add(&duplicates, |of_row| Reason::Duplicate { of_row })?;
+        add(&copies_of_target, |target_row| Reason::CopyOfTarget { target_row })?;
         left_out.sort_by_key(|&(row, _)| row);
         let file = self
             .with(py, None, move |output, control| write::write_left_out(output, &lock(&reader), &left_out, control))?;

@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::files::{PyBatch, PyOutput, PyReader, read_lines};
     #[pymodule_export]
-    use super::filters::{contaminated, duplicates};
+    use super::filters::{PyContamination, PyExactDuplicates, duplicates};
     #[pymodule_export]
     use super::score::{PyScorer, compressed_size, compressed_sizes, ncd, ncd_matrix};
     #[pymodule_export]

@@ -22,7 +22,7 @@ use std::time::SystemTime;
 
 pub use jsonl::{Fields, OtherFields};
 
-use crate::error::{Cause, Error, Result, Side};
+use crate::error::{Cause, Error, Place, Result, Side};
 use crate::parallel::{self, Control};
 use crate::texts::{Texts, TextsBuilder};
 use stream::{LineCopier, Stream};
@@ -213,6 +213,17 @@ impl Reader {
     #[must_use]
     pub fn path(&self, file: u32) -> &Path {
         &self.files[file as usize].path
+    }
+
+    /// The same error; if it is about a row of this reader, with its file, line and byte.
+    #[must_use]
+    pub fn locate(&self, error: Error) -> Error {
+        let &Place { side, row, .. } = error.place();
+        let row = row.filter(|_| side == Some(self.side)).and_then(|row| usize::try_from(row).ok());
+        match row.and_then(|row| self.places.get(row)) {
+            Some(place) => error.with_path(self.path(place.file)).with_line(place.line, place.byte),
+            None => error,
+        }
     }
 
     /// The files read to their end.

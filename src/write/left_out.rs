@@ -20,6 +20,11 @@ const CHUNK_LINES: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Reason {
+    /// It holds a piece of an evaluation row.
+    Contaminated {
+        /// The first such row.
+        against_row: usize,
+    },
     /// It repeats an earlier row of the sources.
     Duplicate {
         /// That row.

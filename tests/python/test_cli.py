@@ -32,6 +32,7 @@ def test_help_of_select_names_every_option_and_no_later_one() -> None:
     options = """--target --output -o --top-k --top-fraction --threshold --budget-bytes --budget-tokens --cover
         --beta --sample --seed --group --text
         --target-text --id --token-field --metric --compressor --aggregate --min-bytes --max-bytes --keep-order
+        --exclude --exclude-text --exclude-overlap --dedup
         --threads --overwrite --json"""
     for option in options.split():
         assert f" {option} " in done.stdout

@@ -75,6 +75,18 @@ JOINTLY = "--cover chooses rows together and not by a score of each, so it does 
             {"top_k": 1, "token_field": "n"},
             "--token-field has no effect without --budget-tokens; leave it out or give both",
         ),
+        ({"top_k": 1, "exclude_text": "t"}, "--exclude-text has no effect without --exclude; leave it out or give both"),
+        (
+            {"top_k": 1, "exclude_overlap": "8-gram"},
+            "--exclude-overlap has no effect without --exclude; leave it out or give both",
+        ),
+        (
+            {"top_k": 1, "exclude": ("e",), "exclude_overlap": "8-word"},
+            'overlap "8-word" is not known; use N-gram (words) or M-byte with 1 to 1000, as in 13-gram',
+        ),
+        ({"top_k": 1, "dedup": 0.0}, "--dedup is 0; give 1 for equal texts, or a similarity between 0 and 1"),
+        ({"top_k": 1, "dedup": 1.5}, "--dedup is 1.5; give 1 for equal texts, or a similarity between 0 and 1"),
+        ({"top_k": 1, "dedup": float("nan")}, "--dedup is nan; give 1 for equal texts, or a similarity between 0 and 1"),
         ({"top_k": 1, "max_bytes": -2}, "--max-bytes is -2; sizes are 0 bytes or more"),
     ],
 )
@@ -91,6 +103,8 @@ def test_what_means_nothing_is_told_in_one_sentence(options: dict[str, Any], sen
         {"cover": True, "budget_tokens": 3, "token_field": "n", "min_bytes": 5},
         {"top_k": 3, "sample": 0.5, "seed": 3, "metric": "gain"},
         {"top_k": 3, "group": "g"},
+        {"top_k": 3, "dedup": 1.0, "exclude": ("e",)},
+        {"cover": True, "top_k": 3, "dedup": 0.5, "exclude": ("e",), "exclude_text": "t", "exclude_overlap": "9-byte"},
     ],
 )
 def test_what_goes_together_passes(options: dict[str, Any]) -> None:

@@ -248,7 +248,8 @@ def test_k_above_the_number_of_rows_takes_all_with_a_warning(folder: Path) -> No
 def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
     output = select(folder, "--top-k", "2", "--min-bytes", "1")
     manifest = manifest_of(output)
-    assert list(manifest) == ["zipfit", "parameters", "library", "sources", "targets", "counts", "seed", "outputs"]
+    files = ["sources", "targets", "exclude"]
+    assert list(manifest) == ["zipfit", "parameters", "library", *files, "counts", "seed", "outputs"]
     assert manifest["zipfit"] == zipfit.__version__
     assert manifest["parameters"] == {
         "top_k": 2,
@@ -269,12 +270,14 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "aggregate": "mean",
         "min_bytes": 1,
         "max_bytes": None,
+        "exclude_text": None,
+        "exclude_overlap": None,
+        "dedup": None,
         "keep_order": False,
     }
     assert manifest["library"]["name"] == "zlib"
     assert manifest["seed"] == 0
-    files = {"sources": ["pool.jsonl"], "targets": ["target.jsonl"]}
-    for side, names in files.items():
+    for side, names in zip(files, (["pool.jsonl"], ["target.jsonl"], []), strict=True):
         for entry, name in zip(manifest[side], names, strict=True):
             content = (folder / name).read_bytes()
             rows = content.count(b"\n")

@@ -93,7 +93,7 @@ def test_cover_lists_the_copies_that_it_left_out(folder: Path) -> None:
     assert left_out == [
         "left out 1 row by size",
         "left out 1 row as copies of a target",
-        "left out 1 row as copies of an earlier row",
+        "left out 1 row as repeats of an earlier row",
     ]
     covered = read_rows(folder / "out" / "selection.jsonl")[-1]["coverage"]
     assert chose.startswith(f"chose {selected} rows, scores ")
