@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use zipfit::contamination::Contamination;
-use zipfit::{Control, Texts};
+use zipfit::{Control, Error, Texts};
 
-fn find(source: &[Vec<u8>], against: &[Vec<u8>], overlap: &str, threads: usize) -> Vec<Option<usize>> {
+fn find(source: &[Vec<u8>], against: &[Vec<u8>], overlap: &str, threads: usize) -> Result<Vec<Option<usize>>, Error> {
     let control = Control::default();
-    let contamination = Contamination::prepare(&Texts::from_iter(against), overlap.parse().unwrap(), &control).unwrap();
-    contamination.find(&Texts::from_iter(source), threads, &control).unwrap()
+    let contamination = Contamination::prepare(&Texts::from_iter(against), overlap.parse()?, &control)?;
+    contamination.find(&Texts::from_iter(source), threads, &control)
 }
 
 /// Runs of ASCII letters, digits and bytes beyond ASCII, in ASCII lower case.
@@ -43,7 +43,7 @@ proptest! {
         let against: Vec<Vec<u8>> = against.into_iter().filter(|row| !words(row).is_empty()).collect();
         prop_assume!(!against.is_empty());
         let split = |texts: &[Vec<u8>]| texts.iter().map(|text| words(text)).collect::<Vec<_>>();
-        let found = find(&source, &against, &format!("{length}-gram"), threads);
+        let found = find(&source, &against, &format!("{length}-gram"), threads).unwrap();
         prop_assert_eq!(found, naive(&split(&source), &split(&against), length));
     }
 
@@ -56,7 +56,7 @@ proptest! {
     ) {
         let against: Vec<Vec<u8>> = against.into_iter().filter(|row| !row.is_empty()).collect();
         prop_assume!(!against.is_empty());
-        let found = find(&source, &against, &format!("{length}-byte"), threads);
+        let found = find(&source, &against, &format!("{length}-byte"), threads).unwrap();
         prop_assert_eq!(found, naive(&source, &against, length));
     }
 }
@@ -92,7 +92,7 @@ fn contamination_of_prose_and_code_is_that_of_a_double_loop() {
     let check = |overlap: &str, expected: &[Option<usize>]| {
         assert!(expected.iter().any(Option::is_some), "{overlap}");
         for threads in [1, 2, 5] {
-            assert_eq!(find(&source, &against, overlap, threads), expected, "{overlap}, {threads} threads");
+            assert_eq!(find(&source, &against, overlap, threads).unwrap(), expected, "{overlap}, {threads} threads");
         }
     };
     for length in [1, 3, 13, 40] {

@@ -75,7 +75,10 @@ JOINTLY = "--cover chooses rows together and not by a score of each, so it does 
             {"top_k": 1, "token_field": "n"},
             "--token-field has no effect without --budget-tokens; leave it out or give both",
         ),
-        ({"top_k": 1, "exclude_text": "t"}, "--exclude-text has no effect without --exclude; leave it out or give both"),
+        (
+            {"top_k": 1, "exclude_text": "t"},
+            "--exclude-text has no effect without --exclude; leave it out or give both",
+        ),
         (
             {"top_k": 1, "exclude_overlap": "8-gram"},
             "--exclude-overlap has no effect without --exclude; leave it out or give both",
@@ -86,7 +89,10 @@ JOINTLY = "--cover chooses rows together and not by a score of each, so it does 
         ),
         ({"top_k": 1, "dedup": 0.0}, "--dedup is 0; give 1 for equal texts, or a similarity between 0 and 1"),
         ({"top_k": 1, "dedup": 1.5}, "--dedup is 1.5; give 1 for equal texts, or a similarity between 0 and 1"),
-        ({"top_k": 1, "dedup": float("nan")}, "--dedup is nan; give 1 for equal texts, or a similarity between 0 and 1"),
+        (
+            {"top_k": 1, "dedup": float("nan")},
+            "--dedup is nan; give 1 for equal texts, or a similarity between 0 and 1",
+        ),
         ({"top_k": 1, "max_bytes": -2}, "--max-bytes is -2; sizes are 0 bytes or more"),
     ],
 )

@@ -63,6 +63,13 @@ def test_a_terminal_sees_rows_rate_and_time_left(tmp_path: Path) -> None:
 
 
 @needs_terminal
+def test_a_terminal_sees_how_far_the_comparison_of_rows_is(tmp_path: Path) -> None:
+    written = run_on_terminal([*long_select(tmp_path), "--dedup", "0.8"], tmp_path)
+    assert "comparing" in written[written.rindex("scoring") :]
+    assert "1,500 rows" in written[written.rindex("comparing") :]
+
+
+@needs_terminal
 def test_a_dumb_terminal_sees_only_the_words(tmp_path: Path) -> None:
     written = run_on_terminal(long_select(tmp_path), tmp_path, TERM="dumb")
     assert written.startswith("read 1,500 rows")

@@ -65,7 +65,18 @@ def test_all_names_everything_public() -> None:
     modules = {"annotations", "api", "checks", "covering", "filters", "inputs", "labels", "ranking", "scorer"}
     modules |= {"selection", "taking"}
     # Others appear when a test has used them.
-    lazily = {"cli", "demo", "doctor", "filtering", "json_rows", "manifest", "options", "pipeline", "progress", "writing"}
+    lazily = {
+        "cli",
+        "demo",
+        "doctor",
+        "filtering",
+        "json_rows",
+        "manifest",
+        "options",
+        "pipeline",
+        "progress",
+        "writing",
+    }
     assert public - modules - lazily == set(zipfit.__all__)
     for name in zipfit.__all__:
         assert hasattr(zipfit, name)
@@ -113,15 +124,49 @@ except KeyboardInterrupt:
 """
 
 
+# Rows that have parts in common, but not enough: every row is compared with every other.
+LONG_DUPLICATES = """
+import sys, random, zipfit
+words = [f"{random.Random(i).getrandbits(60):x}" for i in range(300)]
+source = [" ".join(random.Random(row).choices(words, k=40)) for row in range(20_000)]
+print("comparing", flush=True)
+try:
+    zipfit.duplicates(source, threshold=0.3, threads=int(sys.argv[1]))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+# Evaluation rows of 900 lengths that end in one word: each is looked for after every word.
+LONG_CONTAMINATED = """
+import sys, zipfit
+source = ["word " * 1000] * 5_000
+against = ["first " + "word " * length for length in range(900)]
+print("searching", flush=True)
+try:
+    zipfit.contaminated(source, against, overlap="1000-gram", threads=int(sys.argv[1]))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
 @posix
 @pytest.mark.parametrize("threads", ["1", "2"])
-@pytest.mark.parametrize("compressor", ["gzip-9", "bz2-9", "brotli-11"])
-def test_ctrl_c_is_answered_within_half_a_second(threads: str, compressor: str) -> None:
-    command = [sys.executable, "-c", LONG_RANK, threads, compressor]
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (LONG_RANK, ["gzip-9"]),
+        (LONG_RANK, ["bz2-9"]),
+        (LONG_RANK, ["brotli-11"]),
+        (LONG_DUPLICATES, []),
+        (LONG_CONTAMINATED, []),
+    ],
+)
+def test_ctrl_c_is_answered_within_half_a_second(code: str, arguments: list[str], threads: str) -> None:
+    command = [sys.executable, "-c", code, threads, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "ranking\n"
+            assert process.stdout.readline() in {"ranking\n", "comparing\n", "searching\n"}
             time.sleep(0.5)
             start = time.monotonic()
             process.send_signal(signal.SIGINT)
