@@ -20,6 +20,7 @@ from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC
+from zipfit.tokens import TokenCounter, open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,19 +92,21 @@ def select(options: SelectOptions) -> SelectResult:
     writing.refuse_own_input(options.output, [*options.source, *options.target])
     target_text = options.text if options.target_text is None else options.target_text
     threads = _core.available_threads() if options.threads is None else options.threads
+    counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
     with writing.open_output(options.output, options.overwrite) as output:
         reader = _core.Reader(
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
         target = target_reader.rest(threads)
-        run = (_cover if options.cover else _rank)(reader, target, options, threads)
+        run = (_cover if options.cover else _rank)(reader, target, options, counter, threads)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
         if isinstance(run.selection, Cover):
             outputs.append(output.write_left_out(reader, run.selection.duplicates, run.selection.copies_of_target))
         content = manifest.build(
             parameters=_parameters(options, target_text) | run.resolved,
             library=run.library,
+            tokenizer=None if counter is None else counter.record,
             sources=reader.files(),
             targets=target_reader.files(),
             counts=run.counts,
@@ -139,7 +142,9 @@ class _Rows:
     groups: NDArray[np.int64] | None
 
 
-def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
+def _rank(
+    reader: _core.Reader, target: _core.Texts, options: SelectOptions, counter: TokenCounter | None, threads: int
+) -> _Run:
     """Choose rows by a score of each; no text outlives its batch."""
     metric = DEFAULT_METRIC if options.metric is None else options.metric
     aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
@@ -149,7 +154,7 @@ def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, thr
     def score(batch: _core.Batch, progress: Callable[[int], None] | None) -> None:
         scores.append(scorer.score(batch.texts, threads, progress))
 
-    rows = _read(reader, "scoring", score, threads)
+    rows = _read(reader, "scoring", score, counter, threads)
     where, left_out = _size_filter(rows.sizes, options)
     ranking = Ranking(np.concatenate(scores), rows.sizes)
     selection = choose(ranking, options, where, rows.tokens, rows.groups)
@@ -172,10 +177,12 @@ def _rank(reader: _core.Reader, target: _core.Texts, options: SelectOptions, thr
     )
 
 
-def _cover(reader: _core.Reader, target: _core.Texts, options: SelectOptions, threads: int) -> _Run:
+def _cover(
+    reader: _core.Reader, target: _core.Texts, options: SelectOptions, counter: TokenCounter | None, threads: int
+) -> _Run:
     """Choose rows jointly, with all texts in memory."""
     batches: list[_core.Texts] = []
-    rows = _read(reader, "reading", lambda batch, _: batches.append(batch.texts), threads)
+    rows = _read(reader, "reading", lambda batch, _: batches.append(batch.texts), counter, threads)
     source = _core.Texts.concat(batches)
     where, left_out = _size_filter(rows.sizes, options)
     amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
@@ -216,6 +223,7 @@ def _read(
     reader: _core.Reader,
     description: str,
     each: Callable[[_core.Batch, Callable[[int], None] | None], None],
+    counter: TokenCounter | None,
     threads: int,
 ) -> _Rows:
     """Read all batches, hand each over with the bar that it may move, and collect what stays of the rows."""
@@ -231,7 +239,9 @@ def _read(
             if progress is not None:
                 progress(len(batch))
             sizes.append(batch.texts.sizes())
-            if batch.tokens is not None:
+            if counter is not None:
+                tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+            elif batch.tokens is not None:
                 tokens.append(batch.tokens)
             if batch.groups is not None:
                 groups.append(batch.groups)

@@ -248,7 +248,17 @@ def test_k_above_the_number_of_rows_takes_all_with_a_warning(folder: Path) -> No
 def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
     output = select(folder, "--top-k", "2", "--min-bytes", "1")
     manifest = manifest_of(output)
-    assert list(manifest) == ["zipfit", "parameters", "library", "sources", "targets", "counts", "seed", "outputs"]
+    assert list(manifest) == [
+        "zipfit",
+        "parameters",
+        "library",
+        "tokenizer",
+        "sources",
+        "targets",
+        "counts",
+        "seed",
+        "outputs",
+    ]
     assert manifest["zipfit"] == zipfit.__version__
     assert manifest["parameters"] == {
         "top_k": 2,
@@ -264,6 +274,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "target_text": "text",
         "id": None,
         "token_field": None,
+        "tokenizer": None,
         "metric": "ncd",
         "compressor": "gzip-9",
         "aggregate": "mean",
