@@ -176,8 +176,7 @@ def _from_file(path: str) -> TokenCounter:
         message = f"{path}: no file of the library tokenizers: {quoted([error])}; give a tokenizer.json"
         raise ParameterError(message, path=path) from None
     record: dict[str, object] = {"name": path, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    library = {"name": "tokenizers", "version": tokenizers.__version__}
-    return _of_tokenizers(tokenizer, record | {"library": library})
+    return _of_tokenizers(tokenizer, record | {"library": _library("tokenizers")})
 
 
 def _from_name(name: str) -> TokenCounter:
@@ -201,8 +200,14 @@ def _from_name(name: str) -> TokenCounter:
             "once; run where there is network, or set TIKTOKEN_CACHE_DIR to a folder that has it"
         )
         raise ConnectionError(message) from error
-    library = {"name": "tiktoken", "version": tiktoken.__version__}
-    return _of_tiktoken(encoding, {"encoding": encoding.name, "library": library})
+    return _of_tiktoken(encoding, {"encoding": encoding.name, "library": _library("tiktoken")})
+
+
+def _library(package: str) -> dict[str, str]:
+    # Costs more than the rest of this module; and early versions of tiktoken have no __version__.
+    import importlib.metadata
+
+    return {"name": package, "version": importlib.metadata.version(package)}
 
 
 def _missing(tokenizer: str, package: str) -> MissingExtraError:
@@ -212,7 +217,7 @@ def _missing(tokenizer: str, package: str) -> MissingExtraError:
 
 def _of_tokenizers(tokenizer: tokenizers.Tokenizer, record: dict[str, object] | None = None) -> TokenCounter:
     tokenizer = _unlimited(tokenizer)
-    # The fast one, of version 0.20.1 and later, leaves out where in the text a token lies.
+    # The fast one, of version 0.20 and later, leaves out where in the text a token lies.
     encode_batch = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
     return _of_library(lambda batch, _: encode_batch(batch, add_special_tokens=False), record)
 
