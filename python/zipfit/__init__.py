@@ -6,7 +6,7 @@
 [0, 1]
 
 Importing costs little more than numpy: pyarrow, pandas, polars, duckdb and datasets are used when their objects are
-passed in, never imported beforehand.
+passed in, tokenizers and tiktoken when tokens are counted; none is imported beforehand.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from zipfit.filters import contaminated, duplicates
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
 from zipfit.selection import Selection
+from zipfit.tokens import count_tokens
 
 __all__ = [
     "Cover",
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "compressed_size",
     "contaminated",
+    "count_tokens",
     "cover",
     "duplicates",
     "errors",

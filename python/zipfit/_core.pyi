@@ -86,6 +86,8 @@ class Texts:
     def sha256(self) -> str:
         """Hash of all texts, each preceded by its length as 8 little-endian bytes, however they are stored."""
     def to_list(self) -> list[bytes]: ...
+    def strings(self, start: int, max_bytes: int) -> list[str]:
+        """The texts from row `start` on that fit `max_bytes`, at least one; InvalidTextError if not UTF-8."""
 
 # codec/, pairs/, dictionary.rs, rank.rs ---------------------------------------------------------------------------
 

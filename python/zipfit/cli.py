@@ -90,7 +90,9 @@ def select(
     budget_tokens: Annotated[
         int | None,
         typer.Option(
-            metavar="B", help="The best rows that have B tokens together; needs --token-field.", rich_help_panel=AMOUNT
+            metavar="B",
+            help="The best rows that have B tokens together; needs --token-field or --tokenizer.",
+            rich_help_panel=AMOUNT,
         ),
     ] = None,
     cover: Annotated[
@@ -152,6 +154,14 @@ def select(
     token_field: Annotated[
         str | None,
         typer.Option(metavar="FIELD", help="Integer field with the tokens of a row.", rich_help_panel=ROWS),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Tokenizer that counts the tokens of a row: a tokenizer.json, or a name that tiktoken knows.",
+            rich_help_panel=ROWS,
+        ),
     ] = None,
     min_bytes: Annotated[
         int | None, typer.Option(metavar="N", help="Leave out rows with shorter texts.", rich_help_panel=ROWS)
@@ -252,6 +262,7 @@ def select(
         target_text=target_text,
         id=id_field,
         token_field=token_field,
+        tokenizer=tokenizer,
         metric=metric,
         compressor=compressor,
         aggregate=aggregate,

@@ -20,8 +20,8 @@ from zipfit.api import compressed_size, rank
 
 __all__ = ["Check", "Codec", "Report", "describe", "examine", "golden_texts"]
 
-OPTIONAL_PACKAGES = ("pyarrow", "pandas", "polars", "duckdb", "datasets")
-"""Libraries whose tables `zipfit.rank` takes."""
+OPTIONAL_PACKAGES = ("pyarrow", "pandas", "polars", "duckdb", "datasets", "tokenizers", "tiktoken")
+"""Libraries whose tables `zipfit.rank` takes, and those that count tokens."""
 
 GOLDEN_SIZES = {
     "empty": 20,

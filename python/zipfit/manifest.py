@@ -28,6 +28,7 @@ def build(
     *,
     parameters: Mapping[str, object],
     library: tuple[str, str] | None,
+    tokenizer: Mapping[str, object] | None = None,
     sources: Sequence[Mapping[str, object]],
     targets: Sequence[Mapping[str, object]],
     exclude: Sequence[Mapping[str, object]],
@@ -43,6 +44,8 @@ def build(
         Every parameter with its resolved value.
     library
         Name and version of the compressor's library; None where ``parameters`` already say it.
+    tokenizer
+        What counted tokens: the file with bytes and sha256, or tiktoken's encoding, and the library. None: nothing did.
     sources, targets, exclude
         One entry a file: name, bytes, sha256, rows.
     counts
@@ -56,6 +59,7 @@ def build(
         "zipfit": _core.__version__,
         "parameters": dict(parameters),
         "library": None if library is None else {"name": library[0], "version": library[1]},
+        "tokenizer": None if tokenizer is None else dict(tokenizer),
         "sources": [dict(file) for file in sources],
         "targets": [dict(file) for file in targets],
         "exclude": [dict(file) for file in exclude],

@@ -53,7 +53,9 @@ class SelectOptions:
     id
         Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one.
     token_field
-        Integer field with the tokens of each row; needed by ``budget_tokens`` and of no use without it.
+        Integer field with the tokens of each row, for ``budget_tokens``, which needs this or ``tokenizer``.
+    tokenizer
+        File or name of the tokenizer that counts them, as in `zipfit.count_tokens`.
     metric, compressor, aggregate
         As in `zipfit.rank`; None: "ncd", the metric's own compressor, "mean".
     min_bytes, max_bytes
@@ -89,6 +91,7 @@ class SelectOptions:
     target_text: str | None = None
     id: str | None = None
     token_field: str | None = None
+    tokenizer: str | None = None
     metric: str | None = None
     compressor: str | None = None
     aggregate: str | None = None
@@ -164,10 +167,7 @@ def _check_amount(options: SelectOptions) -> None:
 
 def _check_pairs(options: SelectOptions) -> None:
     """Refuse options that have no effect without another, or not beside another."""
-    if options.budget_tokens is not None and options.token_field is None:
-        raise ParameterError("--budget-tokens needs --token-field, the integer field that holds the tokens of each row")
-    if options.token_field is not None and options.budget_tokens is None:
-        raise ParameterError("--token-field has no effect without --budget-tokens; leave it out or give both")
+    _check_tokens(options)
     if options.beta is not None and not options.cover:
         raise ParameterError("--beta has no effect without --cover; leave it out or give both")
     if options.seed is not None and options.sample is None:
@@ -178,6 +178,19 @@ def _check_pairs(options: SelectOptions) -> None:
         raise ParameterError("--sample goes with --top-k, the number of rows to draw; give that as the amount")
     if options.group is not None and options.top_k is None:
         raise ParameterError("--group goes with --top-k, the number of rows of each group; give that as the amount")
+
+
+def _check_tokens(options: SelectOptions) -> None:
+    ways = {"--token-field": options.token_field, "--tokenizer": options.tokenizer}
+    given = [name for name, value in ways.items() if value is not None]
+    if options.budget_tokens is None:
+        for name in given:
+            raise ParameterError(f"{name} has no effect without --budget-tokens; leave it out or give both")
+    elif not given:
+        field = "--token-field, the integer field that holds the tokens of each row"
+        raise ParameterError(f"--budget-tokens needs {field}, or --tokenizer, which counts them")
+    elif len(given) > 1:
+        raise ParameterError("--token-field does not go with --tokenizer; leave one of them out")
 
 
 def _check_sizes(options: SelectOptions) -> None:

@@ -21,6 +21,7 @@ from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC
+from zipfit.tokens import TokenCounter, open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,7 @@ def select(options: SelectOptions) -> SelectResult:
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     target_text = options.text if options.target_text is None else options.target_text
     threads = _core.available_threads() if options.threads is None else options.threads
+    counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
     with writing.open_output(options.output, options.overwrite) as output:
         reader = _core.Reader(
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
@@ -99,13 +101,15 @@ def select(options: SelectOptions) -> SelectResult:
         target_reader = _core.Reader(options.target, target_text, "target")
         filters = Filters(options, threads)
         target = target_reader.rest(threads)
-        run = (_cover if options.cover else _rank)(reader, target, filters, options, threads)
+        task = _Task(reader, target, filters, counter, options, threads)
+        run = (_cover if options.cover else _rank)(task)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
         if run.filtered is not None:
             outputs.append(writing.write_left_out(output, reader, run.filtered, run.selection))
         content = manifest.build(
             parameters=_parameters(options, target_text) | filters.resolved | run.resolved,
             library=run.library,
+            tokenizer=None if counter is None else counter.record,
             sources=reader.files(),
             targets=target_reader.files(),
             exclude=filters.files,
@@ -135,6 +139,21 @@ class _Run:
     """Groups among the rows; None when none were asked for."""
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a run works with."""
+
+    reader: _core.Reader
+    """Of the sources."""
+    target: _core.Texts
+    filters: Filters
+    counter: TokenCounter | None
+    """None where tokens are not counted, but read or of no interest."""
+    options: SelectOptions
+    threads: int
+    """As in the options, but known."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
     """What stays of the rows once they are read."""
@@ -144,8 +163,9 @@ class _Rows:
     groups: NDArray[np.int64] | None
 
 
-def _rank(reader: _core.Reader, target: _core.Texts, filters: Filters, options: SelectOptions, threads: int) -> _Run:
+def _rank(task: _Task) -> _Run:
     """Choose rows by a score of each; no text outlives its batch, unless a filter keeps it."""
+    target, filters, options, threads = task.target, task.filters, task.options, task.threads
     metric = DEFAULT_METRIC if options.metric is None else options.metric
     aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
     scorer = _core.Scorer(target, metric, options.compressor, aggregate, threads)
@@ -155,7 +175,7 @@ def _rank(reader: _core.Reader, target: _core.Texts, filters: Filters, options: 
         scores.append(scorer.score(batch.texts, threads, progress))
         filters.add(batch.texts)
 
-    rows = _read(reader, "scoring", score, threads)
+    rows = _read(task, "scoring", score)
     filtered = filters.finish()
     ranking = Ranking(np.concatenate(scores), rows.sizes)
     selection = _choose(ranking, options, filtered, rows)
@@ -166,7 +186,7 @@ def _rank(reader: _core.Reader, target: _core.Texts, filters: Filters, options: 
         "compressor": scorer.compressor,
         "aggregate": scorer.aggregate,
     }
-    groups = None if rows.groups is None else len(reader.group_names())
+    groups = None if rows.groups is None else len(task.reader.group_names())
     return _Run(
         selection=selection,
         filtered=filtered if filters.list_rows else None,
@@ -178,15 +198,16 @@ def _rank(reader: _core.Reader, target: _core.Texts, filters: Filters, options: 
     )
 
 
-def _cover(reader: _core.Reader, target: _core.Texts, filters: Filters, options: SelectOptions, threads: int) -> _Run:
+def _cover(task: _Task) -> _Run:
     """Choose rows jointly, with all texts in memory."""
+    target, filters, options = task.target, task.filters, task.options
     batches: list[_core.Texts] = []
 
     def keep(batch: _core.Batch, _: Callable[[int], None] | None) -> None:
         batches.append(batch.texts)
         filters.add(batch.texts)
 
-    rows = _read(reader, "reading", keep, threads)
+    rows = _read(task, "reading", keep)
     source = _core.Texts.concat(batches)
     filtered = filters.finish()
     amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
@@ -198,7 +219,7 @@ def _cover(reader: _core.Reader, target: _core.Texts, filters: Filters, options:
             tokens=rows.tokens,
             beta=options.beta,
             where=filtered.where,
-            threads=threads,
+            threads=task.threads,
             progress=progress,
         )
     if note := filtered.nothing_left() or shortfall(found):
@@ -225,13 +246,9 @@ def _cover(reader: _core.Reader, target: _core.Texts, filters: Filters, options:
     )
 
 
-def _read(
-    reader: _core.Reader,
-    description: str,
-    each: Callable[[_core.Batch, Callable[[int], None] | None], None],
-    threads: int,
-) -> _Rows:
+def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[int], None] | None], None]) -> _Rows:
     """Read all batches, hand each over with the bar that it may move, and collect what stays of the rows."""
+    reader, counter, threads = task.reader, task.counter, task.threads
     sizes: list[NDArray[np.int64]] = []
     tokens: list[NDArray[np.int64]] = []
     groups: list[NDArray[np.int64]] = []
@@ -244,7 +261,9 @@ def _read(
             if progress is not None:
                 progress(len(batch))
             sizes.append(batch.texts.sizes())
-            if batch.tokens is not None:
+            if counter is not None:
+                tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+            elif batch.tokens is not None:
                 tokens.append(batch.tokens)
             if batch.groups is not None:
                 groups.append(batch.groups)

@@ -21,9 +21,10 @@ use crate::texts::{Texts, TextsBuilder, refuse_nulls};
 #[pyclass(name = "Texts", module = "zipfit._core", frozen)]
 pub(super) struct PyTexts(pub(super) Texts);
 
-/// Work between two looks at signals while Python objects are copied, in bytes of text; a row counts for some more,
-/// which stands for its overhead. Some 10 ms.
+/// Work between two looks at signals while Python objects are copied, in bytes of text. Some 10 ms.
 const SIGNAL_BYTES: usize = 16 << 20;
+
+/// What a row counts for beside its text, so that a million empty ones are not nothing.
 const ROW_OVERHEAD_BYTES: usize = 256;
 
 #[pymethods]
@@ -107,6 +108,23 @@ impl PyTexts {
 
     fn to_list<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         self.0.iter().map(|text| PyBytes::new(py, text)).collect()
+    }
+
+    fn strings<'py>(&self, py: Python<'py>, start: usize, max_bytes: usize) -> PyResult<Vec<Bound<'py, PyString>>> {
+        let mut strings = Vec::new();
+        let mut bytes = 0_usize;
+        for row in start..self.0.len() {
+            let text = self.0.get(row);
+            bytes = bytes.saturating_add(text.len() + ROW_OVERHEAD_BYTES);
+            if bytes > max_bytes && row > start {
+                break;
+            }
+            strings.push(std::str::from_utf8(text).map(|text| PyString::new(py, text)).map_err(|error| {
+                let message = format!("invalid UTF-8 at byte {}; decode it first", error.valid_up_to());
+                to_python(py, Error::new(Cause::InvalidText(message)).with_row(Side::Source, row as u64))
+            })?);
+        }
+        Ok(strings)
     }
 }
 

@@ -227,7 +227,8 @@ CHOOSERS = "--top-k, --top-fraction, --threshold, --budget-bytes, --budget-token
         (["--budget-bytes", "0"], "budget_bytes must be at least 1, got 0"),
         (
             ["--budget-tokens", "5"],
-            "--budget-tokens needs --token-field, the integer field that holds the tokens of each row",
+            "--budget-tokens needs --token-field, the integer field that holds the tokens of each row, or --tokenizer, "
+            "which counts them",
         ),
         (["--budget-tokens", "5", "--token-field", "n"], 'pool.jsonl:1 (byte 0): no field "n"; fields here: "text"'),
         (

@@ -69,7 +69,16 @@ JOINTLY = "--cover chooses rows together and not by a score of each, so it does 
         ),
         (
             {"budget_tokens": 5},
-            "--budget-tokens needs --token-field, the integer field that holds the tokens of each row",
+            "--budget-tokens needs --token-field, the integer field that holds the tokens of each row, or --tokenizer, "
+            "which counts them",
+        ),
+        (
+            {"budget_tokens": 5, "token_field": "n", "tokenizer": "t.json"},
+            "--token-field does not go with --tokenizer; leave one of them out",
+        ),
+        (
+            {"top_k": 1, "tokenizer": "t.json"},
+            "--tokenizer has no effect without --budget-tokens; leave it out or give both",
         ),
         (
             {"top_k": 1, "token_field": "n"},
@@ -111,6 +120,7 @@ def test_what_means_nothing_is_told_in_one_sentence(options: dict[str, Any], sen
         {"top_k": 3, "group": "g"},
         {"top_k": 3, "dedup": 1.0, "exclude": ("e",)},
         {"cover": True, "top_k": 3, "dedup": 0.5, "exclude": ("e",), "exclude_text": "t", "exclude_overlap": "9-byte"},
+        {"budget_tokens": 3, "tokenizer": "missing.json"},
     ],
 )
 def test_what_goes_together_passes(options: dict[str, Any]) -> None:

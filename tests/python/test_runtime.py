@@ -48,6 +48,8 @@ def test_import_brings_numpy_and_nothing_else_that_is_heavy() -> None:
         "polars",
         "duckdb",
         "datasets",
+        "tokenizers",
+        "tiktoken",
         "asyncio",
         "multiprocessing",
     }
@@ -63,7 +65,7 @@ def test_import_costs_less_than_50_ms_over_numpy() -> None:
 def test_all_names_everything_public() -> None:
     public = {name for name in vars(zipfit) if not name.startswith("_")} | {"__version__"}
     modules = {"annotations", "api", "checks", "covering", "filters", "inputs", "labels", "ranking", "scorer"}
-    modules |= {"selection", "taking"}
+    modules |= {"selection", "taking", "tokens"}
     # Others appear when a test has used them.
     lazily = {
         "cli",

@@ -249,7 +249,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
     output = select(folder, "--top-k", "2", "--min-bytes", "1")
     manifest = manifest_of(output)
     files = ["sources", "targets", "exclude"]
-    assert list(manifest) == ["zipfit", "parameters", "library", *files, "counts", "seed", "outputs"]
+    assert list(manifest) == ["zipfit", "parameters", "library", "tokenizer", *files, "counts", "seed", "outputs"]
     assert manifest["zipfit"] == zipfit.__version__
     assert manifest["parameters"] == {
         "top_k": 2,
@@ -265,6 +265,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "target_text": "text",
         "id": None,
         "token_field": None,
+        "tokenizer": None,
         "metric": "ncd",
         "compressor": "gzip-9",
         "aggregate": "mean",
