@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A metric knows which codec is its default.
     ("metric", &["codec", "error"]),
     // 1: scoring. Never `read` or `write`.
-    ("cover", &["error", "ngrams", "parallel", "texts"]),
+    ("cover", &["duplicates", "error", "ngrams", "parallel", "texts"]),
     ("pairs", &["codec", "error", "metric", "parallel", "texts"]),
     ("dictionary", &["codec", "error", "metric", "parallel", "texts"]),
     ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),

@@ -1,8 +1,8 @@
 //! Joint selection by lazy greedy search: the same rows as by looking at every row in every step.
 //!
 //! What a row would add to F only falls as other rows are chosen (F is submodular), so what it would have added some
-//! steps ago is an upper bound of what it would add now. A heap holds the bounds; the row on top is looked at again,
-//! and chosen if it still stands on top.
+//! steps ago is an upper bound of what it would add now. A queue holds the bounds ([`queue`](super::queue)); the row on
+//! top is looked at again, and chosen if it still stands on top.
 //!
 //! That is exact in floating point too, without any tolerance between steps: a term
 //! `w m beta / ((c + beta) (c + m + beta))` falls or stays as c grows in every single rounded operation, and a sum in a
@@ -13,11 +13,11 @@
 //!
 //! Reference: Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set functions".
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::binary_heap::{BinaryHeap, PeekMut};
+use std::cmp::Reverse;
 
 use super::features::FeatureCounter;
 use super::postings::{Packer, Postings, Unit};
+use super::queue::{Look, Queue};
 use super::{Candidates, Chosen};
 use crate::error::Result;
 use crate::ngrams::{Counter, Ngrams};
@@ -67,7 +67,7 @@ struct Task<'a> {
 
 struct Search<'a, U> {
     task: &'a Task<'a>,
-    heap: BinaryHeap<Look>,
+    queue: Queue,
     /// Of each candidate.
     postings: Vec<Postings<U>>,
     state: State<'a>,
@@ -92,9 +92,10 @@ impl<'a, U: Unit> Search<'a, U> {
             Ok(())
         })?;
         let looks = first.iter().zip(0..).filter(|((_, score), _)| *score > 0.0);
-        let heap = looks.map(|(&(_, score), index)| Look { score, index: Reverse(index), step: 0 }).collect();
+        let looks = looks.map(|(&(_, score), index)| Look { score, index: Reverse(index), step: 0 });
+        let queue = Queue::new(looks.collect());
         let postings = first.into_iter().map(|(postings, _)| postings).collect();
-        Ok(Search { task, heap, postings, state, step: 0 })
+        Ok(Search { task, queue, postings, state, step: 0 })
     }
 
     fn run(mut self) -> Result<Chosen> {
@@ -106,19 +107,19 @@ impl<'a, U: Unit> Search<'a, U> {
         // What the row on top adds, once that was found and not only bounded, and its n-grams.
         let mut found: Option<(u32, f64)> = None;
         let mut features = Vec::new();
-        while let Some(top) = self.heap.peek() {
+        while let Some(top) = self.queue.peek() {
             self.task.control.check()?;
             let Reverse(index) = top.index;
             let row = candidates.rows[index as usize];
             let text = self.task.source.get(row);
             if candidates.cost(row) > left {
                 chosen.passed_over = true;
-                self.heap.pop();
+                self.queue.pop();
             } else if top.step < self.step {
                 self.look_again(batch)?;
                 batch = (2 * batch).min(LARGEST_BATCH);
             } else if let Some((_, gained)) = found.filter(|&(found, _)| found == index) {
-                self.heap.pop();
+                self.queue.pop();
                 left -= candidates.cost(row);
                 chosen.rows.push((row, gained));
                 self.state.add(&features);
@@ -131,9 +132,9 @@ impl<'a, U: Unit> Search<'a, U> {
                 features.extend(counter.features(text));
                 let gained = self.state.gain(&features);
                 found = Some((index, gained));
-                self.heap.pop();
+                self.queue.pop();
                 if gained > 0.0 {
-                    self.heap.push(Look { score: gained / text.len() as f64, index: Reverse(index), step: self.step });
+                    self.queue.push(Look { score: gained / text.len() as f64, index: Reverse(index), step: self.step });
                 }
             }
         }
@@ -144,10 +145,10 @@ impl<'a, U: Unit> Search<'a, U> {
     fn look_again(&mut self, batch: usize) -> Result<()> {
         let mut looks = Vec::with_capacity(batch);
         while looks.len() < batch
-            && let Some(top) = self.heap.peek_mut()
+            && let Some(top) = self.queue.peek()
             && top.step < self.step
         {
-            looks.push(PeekMut::pop(top));
+            looks.extend(self.queue.pop());
         }
         let (state, postings, step) = (&self.state, &self.postings, self.step);
         let threads = self.task.threads;
@@ -168,40 +169,12 @@ impl<'a, U: Unit> Search<'a, U> {
                 Ok(())
             },
         )?;
-        self.heap.extend(looks);
+        for look in looks {
+            self.queue.push(look);
+        }
         Ok(())
     }
 }
-
-/// What a candidate was seen to be worth; the best is the next to be looked at.
-struct Look {
-    /// What it adds per byte, or a bound of it.
-    score: f64,
-    /// Its place among the candidates.
-    index: Reverse<u32>,
-    /// How many rows were chosen then.
-    step: u32,
-}
-
-impl Ord for Look {
-    fn cmp(&self, other: &Look) -> Ordering {
-        self.score.total_cmp(&other.score).then(self.index.cmp(&other.index))
-    }
-}
-
-impl PartialOrd for Look {
-    fn partial_cmp(&self, other: &Look) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Look {
-    fn eq(&self, other: &Look) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Look {}
 
 /// How often each n-gram of the target occurs in the rows chosen until now.
 struct State<'a> {

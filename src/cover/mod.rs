@@ -43,10 +43,9 @@ mod features;
 mod lazy;
 mod naive;
 mod postings;
+mod queue;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
+use crate::duplicates::ExactDuplicates;
 use crate::error::{Cause, Error, Result, Side};
 use crate::ngrams::{MAX_N, MIN_N, Ngrams};
 use crate::parallel::Control;
@@ -127,7 +126,7 @@ pub fn cover(
     threads: usize,
     control: &Control,
 ) -> Result<Cover> {
-    let plan = Plan::new(source, target, options, control)?;
+    let plan = Plan::new(source, target, options, threads, control)?;
     let ngrams = Ngrams::new(target, control)?;
     let chosen = lazy::choose(source, &ngrams, &plan.candidates, plan.beta, threads, control)?;
     Ok(plan.finish(source, &chosen, ngrams.weights().iter().sum()))
@@ -138,7 +137,7 @@ pub fn cover(
 /// # Errors
 /// As [`cover`].
 pub fn cover_naive(source: &Texts, target: &Texts, options: &Options<'_>) -> Result<Cover> {
-    let plan = Plan::new(source, target, options, &Control::default())?;
+    let plan = Plan::new(source, target, options, 1, &Control::default())?;
     let chosen = naive::choose(source, target, &plan.candidates, plan.beta);
     let ngrams = |text: &[u8]| (MIN_N..=MAX_N).map(|n| text.windows(n).count() as u64).sum::<u64>();
     let weight = target.iter().map(ngrams).sum();
@@ -189,7 +188,13 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(source: &'a Texts, target: &Texts, options: &Options<'a>, control: &Control) -> Result<Plan<'a>> {
+    fn new(
+        source: &'a Texts,
+        target: &Texts,
+        options: &Options<'a>,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Plan<'a>> {
         check(source, target, options)?;
         let mut plan = Plan {
             candidates: Candidates { rows: Vec::new(), budget: 0, costs: Costs::One },
@@ -198,7 +203,7 @@ impl<'a> Plan<'a> {
             copies_of_target: Vec::new(),
             duplicates: Vec::new(),
         };
-        plan.leave_out_copies(source, target, options.keep, control)?;
+        plan.leave_out_copies(source, target, options.keep, threads, control)?;
         let bytes: u64 = plan.candidates.rows.iter().map(|&row| source.get(row).len() as u64).sum();
         let per_unit = |units: u64| if units == 0 { 0.0 } else { bytes as f64 / units as f64 };
         let (budget, costs, budget_bytes) = match options.budget {
@@ -222,29 +227,21 @@ impl<'a> Plan<'a> {
         source: &Texts,
         target: &Texts,
         keep: Option<&[bool]>,
+        threads: usize,
         control: &Control,
     ) -> Result<()> {
-        enum First {
-            Target(usize),
-            Source(usize),
-        }
-        let mut first: HashMap<&[u8], First> = HashMap::new();
-        for (row, text) in target.iter().enumerate() {
-            first.entry(text).or_insert(First::Target(row));
-        }
-        for (row, text) in source.iter().enumerate() {
-            control.check()?;
-            if keep.is_some_and(|keep| !keep[row]) {
-                continue;
-            }
-            match first.entry(text) {
-                Entry::Vacant(entry) => {
-                    entry.insert(First::Source(row));
-                    self.candidates.rows.push(row);
-                }
-                Entry::Occupied(entry) => match *entry.get() {
-                    First::Target(target) => self.copies_of_target.push((row, target)),
-                    First::Source(earlier) => self.duplicates.push((row, earlier)),
+        let mut seen = ExactDuplicates::default();
+        // Rows are counted as done by the search.
+        let control = control.without_progress();
+        seen.add(target, None, threads, &control)?;
+        // Targets and sources are numbered on here.
+        let earlier = seen.add(source, keep, threads, &control)?;
+        for (row, earlier) in earlier.into_iter().enumerate().filter(|&(row, _)| keep.is_none_or(|keep| keep[row])) {
+            match earlier {
+                None => self.candidates.rows.push(row),
+                Some(earlier) => match earlier.checked_sub(target.len()) {
+                    None => self.copies_of_target.push((row, earlier)),
+                    Some(earlier) => self.duplicates.push((row, earlier)),
                 },
             }
         }

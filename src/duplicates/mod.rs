@@ -5,8 +5,8 @@
 //! texts whose sets of distinct byte n-grams have a Jaccard similarity |x & y| / |x | y| of at least the threshold. An
 //! n-gram has [`NGRAM`] bytes; a text with fewer has one, which is the whole text (so it is like its copies alone).
 //!
-//! Equal texts cost one hash of each and 40 bytes a row. [`ExactDuplicates`] does the same for batches that do not stay
-//! in memory. Near duplicates are in [`near`], with the costs.
+//! Equal texts cost one hash of each and 40 bytes a row; [`ExactDuplicates`] finds them also among batches that do not
+//! stay in memory. Near duplicates are in [`near`], with the costs.
 
 mod grams;
 mod index;
@@ -55,26 +55,11 @@ pub fn duplicates(
     if !(threshold > 0.0 && threshold <= 1.0) {
         return Err(Error::parameter(format!("threshold must be above 0 and at most 1, got {threshold}")));
     }
-    let copies = copies(source, keep, control)?;
     if threshold == 1.0 {
-        control.add_done(source.len() as u64);
-        return Ok(copies);
+        return ExactDuplicates::default().add(source, keep, threads, control);
     }
+    let copies = ExactDuplicates::default().add(source, keep, threads, &control.without_progress())?;
     near::duplicates(source, threshold, keep, copies, threads, control)
-}
-
-/// For each row the first earlier row with the same bytes.
-fn copies(source: &Texts, keep: Option<&[bool]>, control: &Control) -> Result<Vec<Option<usize>>> {
-    let mut first: HashMap<&[u8], usize> = HashMap::new();
-    let mut copies = vec![None; source.len()];
-    for (row, text) in source.iter().enumerate().filter(|&(row, _)| keep.is_none_or(|keep| keep[row])) {
-        control.check()?;
-        match first.entry(text) {
-            Entry::Occupied(earlier) => copies[row] = Some(*earlier.get()),
-            Entry::Vacant(place) => _ = place.insert(row),
-        }
-    }
-    Ok(copies)
 }
 
 /// Equal texts among rows that come batch by batch; keeps 128 bits of SHA-256 a row, no text.
