@@ -28,6 +28,9 @@ DICTIONARY_BYTES = 128 * 1024
 ROUNDING = 1e-9
 """Relative; sums of some 100,000 terms."""
 
+BARE_ZSTD_3 = {"level": 3, "write_content_size": False, "write_checksum": False, "write_dict_id": False}
+"""Parameters of zstandard's compressor for gain: a frame holds nothing that does not depend on the text's content."""
+
 Score = Callable[[bytes], float]
 
 
@@ -58,12 +61,11 @@ def gain(target: Sequence[bytes]) -> Score:
     """Bytes saved per byte by zstd-3, through Python's ``zstandard``."""
     import zstandard
 
-    bare = {"level": 3, "write_content_size": False, "write_checksum": False, "write_dict_id": False}
-    alone, against = zstandard.ZstdCompressor(**bare), []
+    alone, against = zstandard.ZstdCompressor(**BARE_ZSTD_3), []
     for joined in dictionaries(target):
         data = zstandard.ZstdCompressionDict(joined, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
         data.precompute_compress(level=3)
-        against.append(zstandard.ZstdCompressor(dict_data=data, **bare))
+        against.append(zstandard.ZstdCompressor(dict_data=data, **BARE_ZSTD_3))
 
     def score(text: bytes) -> float:
         if not text:

@@ -197,7 +197,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget-bytes", type=int, nargs="*", default=[400_000, 1_600_000, 6_400_000])
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 5000, 10_000], help="growth with rows")
     parser.add_argument("--target-rows", type=int, nargs="*", default=[5, 50, 500], help="growth with targets")
-    parser.add_argument("--no-growth", action="store_true", help="only the pool as it is")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--no-growth", action="store_true", help="only the pool as it is")
+    parts.add_argument("--only-growth", action="store_true", help="not the pool as it is")
     parser.add_argument("--top-k", type=int, default=1000, help="rows chosen by a score, and by DSIR")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="and processes of DSIR")
     parser.add_argument("--runs", type=int, default=1, help="runs of each, in turn")
@@ -238,7 +240,7 @@ def main() -> None:
         pool = report.read_texts(options.source)
         source_path = plain(options.source, pool, directory)
         results: dict[str, Any] = {}
-        for path in options.target:
+        for path in [] if options.only_growth else options.target:
             target = report.read_texts(path, "target")
             texts = Texts(pool, target, source_path, plain(path, target, directory))
             ways = [
