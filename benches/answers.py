@@ -81,13 +81,16 @@ def gain(target: Sequence[bytes]) -> Score:
 def dictionaries(target: Sequence[bytes]) -> Iterable[bytes]:
     """The targets joined by newlines, dealt out in order where they are more than one dictionary holds."""
     whole = len(b"\n".join(target))
-    count = -(-whole // DICTIONARY_BYTES)
-    parts: dict[int, list[bytes]] = {}
-    start = 0
-    for text in target:
-        parts.setdefault(min(count * start // max(whole, 1), max(count - 1, 0)), []).append(text)
-        start += len(text) + 1
-    return map(b"\n".join, parts.values())
+    count = max(1, -(-whole // DICTIONARY_BYTES))
+    while True:
+        parts: dict[int, list[bytes]] = {}
+        start = 0
+        for text in target:
+            parts.setdefault(min(count * start // max(whole, 1), count - 1), []).append(text)
+            start += len(text) + 1
+        if all(len(part) == 1 or len(b"\n".join(part)) <= DICTIONARY_BYTES for part in parts.values()):
+            return map(b"\n".join, parts.values())
+        count += count // 8 + 1
 
 
 def check_scores(directory: Path, source: Sequence[bytes], score: Score, rows: int) -> None:

@@ -12,8 +12,9 @@
 //! # Large target sets
 //! Up to the limit L of the codec (`Spec::dictionary_bytes`) there is exactly one dictionary. Above it the targets are
 //! dealt out to k = ceil(|P| / L): a target that begins at byte s of P belongs to dictionary floor(k s / |P|), so that
-//! all are about equally long and targets stay whole and in order. A dictionary without targets is left out. The gain
-//! is then the mean over the dictionaries, summed in order.
+//! all are about equally long and targets stay whole and in order. As long as a dictionary of several targets is longer
+//! than L, k grows by floor(k / 8) + 1. A dictionary without targets is left out. The gain is then the mean over the
+//! dictionaries, summed in order. A single target beyond L is a dictionary of its own, of which deflate sees the end.
 //!
 //! # Cost
 //! Two compressions a row up to L, k + 1 above it, whatever n is: 26 us for a row of 1.2 kB with zstd-3. Memory: P, its
@@ -110,25 +111,47 @@ fn mean_gain(alone: u64, against: &[u64], bytes: usize) -> f64 {
 /// The text of each dictionary and the first target in it.
 fn groups(target: &Texts, limit: usize) -> Vec<(usize, Vec<u8>)> {
     let total = target.iter().map(|text| text.len() as u64 + 1).sum::<u64>() - 1;
-    let count = total.div_ceil(limit as u64);
-    let mut groups: Vec<(usize, Vec<u8>)> = Vec::new();
-    let (mut start, mut last) = (0, None);
+    let mut count = total.div_ceil(limit as u64).max(1);
+    // Ends, because with |P| dictionaries none but empty targets are together.
+    let starts = loop {
+        let (starts, longest) = dealt(target, total, count);
+        if longest <= limit as u64 {
+            break starts;
+        }
+        count += count / 8 + 1;
+    };
+    let ends = starts.iter().skip(1).copied().chain([target.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| (start, joined(target, start..end))).collect()
+}
+
+/// The first target of each dictionary if there are `count`, and the bytes of the longest that has several targets.
+fn dealt(target: &Texts, total: u64, count: u64) -> (Vec<usize>, u64) {
+    let mut starts = Vec::new();
+    let (mut begin, mut last, mut longest) = (0, None, 0);
+    // Bytes of the dictionary at hand.
+    let mut bytes = 0;
     for (row, text) in target.iter().enumerate() {
         // The product needs more than 64 bits for targets of terabytes only, but then it does. The last target, if it
-        // is empty, starts at |P|; it belongs to the last dictionary.
-        let number = u128::from(count) * u128::from(start) / u128::from(total.max(1));
-        let number = number.min(u128::from(count.saturating_sub(1)));
-        match groups.last_mut().filter(|_| last == Some(number)) {
-            Some((_, joined)) => {
-                joined.push(JOINT);
-                joined.extend_from_slice(text);
-            }
-            None => groups.push((row, text.to_vec())),
+        // is empty, begins at |P|; it belongs to the last dictionary.
+        let number = u128::from(count) * u128::from(begin) / u128::from(total.max(1));
+        let number = number.min(u128::from(count - 1));
+        let length = text.len() as u64;
+        if last == Some(number) {
+            bytes += 1 + length;
+            longest = longest.max(bytes);
+        } else {
+            starts.push(row);
+            bytes = length;
         }
         last = Some(number);
-        start += text.len() as u64 + 1;
+        begin += length + 1;
     }
-    groups
+    (starts, longest)
+}
+
+fn joined(target: &Texts, rows: std::ops::Range<usize>) -> Vec<u8> {
+    let texts: Vec<&[u8]> = rows.map(|row| target.get(row)).collect();
+    texts.join(&JOINT)
 }
 
 #[cfg(test)]
@@ -155,13 +178,27 @@ mod tests {
     fn targets_above_the_limit_are_dealt_out_evenly_whole_and_in_order() {
         // |P| = 11: three dictionaries, whose targets begin at 0 and 3, at 6, and at 9.
         assert_eq!(grouped(&["ab", "cd", "ef", "gh"], 5), owned(&[(0, "ab\ncd"), (2, "ef"), (3, "gh")]));
-        // |P| = 8: two dictionaries, and both targets begin in the first half.
-        assert_eq!(grouped(&["ab", "cdefg"], 4), owned(&[(0, "ab\ncdefg")]));
+        // |P| = 8: with two dictionaries both targets would begin in the first half, and be longer together than 4.
+        assert_eq!(grouped(&["ab", "cdefg"], 4), owned(&[(0, "ab"), (1, "cdefg")]));
     }
 
     #[test]
     fn a_long_target_stays_whole_and_leaves_no_empty_dictionary() {
         assert_eq!(grouped(&["abcdefghijkl", "m"], 4), owned(&[(0, "abcdefghijkl"), (1, "m")]));
+    }
+
+    #[test]
+    fn no_dictionary_of_several_targets_is_longer_than_the_limit() {
+        for length in 0..40 {
+            let targets: Vec<String> = (0..30).map(|row| "x".repeat(row * length % 23)).collect();
+            let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+            for limit in [1, 10, 22, 50, 1000] {
+                let groups = grouped(&targets, limit);
+                let whole: Vec<&str> = groups.iter().map(|(_, text)| text.as_str()).collect();
+                assert_eq!(whole.join("\n"), targets.join("\n"));
+                assert!(groups.iter().all(|(_, text)| text.len() <= limit || !text.contains('\n')));
+            }
+        }
     }
 
     #[test]

@@ -131,6 +131,15 @@ impl Texts {
         self.iter().map(|text| text.len() as u64).sum()
     }
 
+    /// Refuse more than 2^32 - 1 texts and longer ones than that, for those who number both in 32 bits; `what` begins
+    /// the sentence, as in "near duplicates are found among".
+    ///
+    /// # Errors
+    /// [`Cause::Parameter`].
+    pub(crate) fn check_32_bits(&self, what: &str) -> Result<()> {
+        fit_32_bits(self.len(), self.iter().map(<[u8]>::len).max().unwrap_or(0), what)
+    }
+
     /// SHA-256 over all texts in order, each preceded by its length as 8 little-endian bytes.
     ///
     /// Says whether two sets of texts are the same, however they are stored.
@@ -170,6 +179,13 @@ impl Texts {
         }
         Texts { chunks, starts }
     }
+}
+
+fn fit_32_bits(texts: usize, longest: usize, what: &str) -> Result<()> {
+    if u32::try_from(texts.max(longest)).is_ok() {
+        return Ok(());
+    }
+    Err(Error::parameter(format!("{what} at most {0} rows of at most {0} bytes", u32::MAX)))
 }
 
 /// Refuse arrays, one after another, that hold a null.
@@ -281,6 +297,16 @@ mod tests {
             Arc::new(BinaryViewArray::from(bytes)),
             Arc::new(rows.into_iter().collect::<DictionaryArray<Int8Type>>()),
         ]
+    }
+
+    #[test]
+    fn texts_beyond_32_bits_are_refused_where_they_are_numbered_so() {
+        assert!(fit_32_bits(u32::MAX as usize, u32::MAX as usize, "").is_ok());
+        let message = "cover chooses among at most 4294967295 rows of at most 4294967295 bytes";
+        for (texts, longest) in [(1 << 32, 0), (0, 1 << 32)] {
+            let error = fit_32_bits(texts, longest, "cover chooses among").unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn the_lazy_search_is_plain_greedy_on_prose_and_code() {
 
 #[test]
 fn sets_of_many_ngrams_are_packed_in_wider_units_and_give_the_same_rows() {
-    // More than 131,072 distinct n-grams: random letters.
+    // Random letters: 250,000 distinct n-grams, and rows of 1,500 bytes, which is no more than three times a 255th.
     let mut state = 1u32;
     let mut noise = |length: usize| -> Vec<u8> {
         std::iter::repeat_with(|| {
@@ -112,6 +112,7 @@ fn sets_of_many_ngrams_are_packed_in_wider_units_and_give_the_same_rows() {
     for beta in [None, Some(50.0)] {
         let options = Options { beta, ..bytes(9000) };
         let naive = cover_naive(&source, &target, &options).unwrap();
+        assert!(!naive.rows.is_empty());
         assert_eq!(lazy(&source, &target, &options, 2).unwrap(), naive);
     }
 }
@@ -122,7 +123,9 @@ fn occurrences_beyond_a_byte_are_bounded_and_not_miscounted() {
     let source =
         Texts::from_iter(["ab".repeat(400), "ab".repeat(127), "ab".repeat(128), "xyz".repeat(300), "xyz".into()]);
     let options = Options { beta: Some(3.0), ..bytes(3000) };
-    assert_eq!(lazy(&source, &target, &options, 1).unwrap(), cover_naive(&source, &target, &options).unwrap());
+    let naive = cover_naive(&source, &target, &options).unwrap();
+    assert!(naive.rows.len() > 2);
+    assert_eq!(lazy(&source, &target, &options, 1).unwrap(), naive);
 }
 
 #[test]
@@ -166,15 +169,22 @@ fn the_default_beta_is_how_often_the_budget_could_repeat_the_target() {
     assert_eq!(beta(Budget::Bytes(5)), (1.0, 5.0));
     assert_eq!(beta(Budget::Rows(6)), (6.0 * (22.0 / 3.0) / 11.0, 6.0 * (22.0 / 3.0)));
     assert_eq!(beta(Budget::Tokens(40, &[1, 3, 4])), (10.0, 110.0));
+    // Values that can be given again.
+    assert_eq!(beta(Budget::Bytes(u64::MAX)).0, 1e15);
+    assert!(beta(Budget::Tokens(40, &[i64::MAX, i64::MAX, 2])).1 < 1e-10);
 }
 
 #[test]
 fn every_row_is_counted_as_done_once() {
-    let source = Texts::from_iter(prose(80));
+    let mut texts = prose(80);
+    texts.push(texts[0].clone());
+    let source = Texts::from_iter(texts);
     let target: Texts = prose(400).into_iter().rev().take(8).collect();
+    let keep: Vec<bool> = (0..source.len()).map(|row| row != 5).collect();
     for threads in [1, 3] {
         let control = Control::default();
-        let found = cover(&source, &target, &bytes(6000), threads, &control).unwrap();
+        let options = Options { keep: Some(&keep), ..bytes(6000) };
+        let found = cover(&source, &target, &options, threads, &control).unwrap();
         assert!(found.rows.len() > 10);
         assert_eq!(control.done(), source.len() as u64);
     }

@@ -57,4 +57,7 @@ def real_number(value: Any, name: str) -> float:
     """Return `value` as a float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ParameterError(f"{name} must be a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ParameterError(f"{name} is beyond the range of float64, which ends at 1.8e308") from None

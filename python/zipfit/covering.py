@@ -92,7 +92,7 @@ def cover(
     ['green', 'blue sky', 'red']
     """
     amounts = {"budget_bytes": budget_bytes, "budget_tokens": budget_tokens, "top_k": top_k}
-    amounts = {name: None if amount is None else whole_number(amount, name) for name, amount in amounts.items()}
+    amounts = {name: None if amount is None else _amount(amount, name) for name, amount in amounts.items()}
     beta = None if beta is None else real_number(beta, "beta")
     targets = to_texts(target, text=resolve_target_text(target, target_text, text), side="target", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
@@ -134,10 +134,15 @@ def cover(
     )
 
 
+def _amount(value: int, name: str) -> int:
+    # More than can be counted is as good as everything.
+    return min(whole_number(value, name), np.iinfo(np.int64).max)
+
+
 def shortfall(found: _core.Cover) -> str | None:
     """Say why less was chosen than the budget allows; None where it was used up."""
     if found.exhausted:
-        rows = f"all {len(found.rows)} rows that share anything with the target are selected"
+        rows = f"all {len(found.rows)} rows that share anything with the target, and may be chosen, are selected"
         return f"nothing is left to gain: {rows}, below the budget"
     if not len(found.rows):
         return "no row that shares anything with the target fits the budget; nothing is selected"

@@ -8,8 +8,8 @@
 //! Each window of a source is looked up by a rolling hash (Karp and Rabin 1987), and each hit is then compared word by
 //! word or byte by byte, so that the answer is that of comparing everything with everything. Cost: linear in the bytes
 //! of the sources, some 6 ns a byte for words and 17 ns for bytes (and linear in the number of different lengths of
-//! short evaluation rows that end in the word or byte just read, usually none); memory: some 40 bytes a piece and
-//! nothing a row.
+//! short evaluation rows that end in the word or byte just read, usually none); memory: some 60 bytes a piece (one
+//! for nearly every word or byte of the evaluation rows), 16 a row for the answer.
 //! References: 13-grams of lower-cased words: Brown et al. 2020, arXiv:2005.14165, appendix C; 50 characters anywhere:
 //! `OpenAI` 2023, arXiv:2303.08774, appendix C. The first leaves out pieces that occur often; the second
 //! draws three windows a row, of letters and digits alone. Here every piece counts, with all its bytes.

@@ -24,7 +24,7 @@ use crate::ngrams::{Counter, Ngrams};
 use crate::parallel::{self, Control};
 use crate::texts::Texts;
 
-/// Rows that a thread takes at a time in the first pass. A row takes some 20 us; more would leave threads idle at the
+/// Rows that a thread takes at a time in the first pass. A row takes some 20 to 60 us; more would leave threads idle at the
 /// end, fewer would make the common counter felt.
 const CHUNK_ROWS: usize = 32;
 
@@ -34,10 +34,6 @@ const FIRST_BATCH: usize = 32;
 
 /// The most rows that are looked at again together; arbitrary (some milliseconds).
 const LARGEST_BATCH: usize = 4096;
-
-/// Sets of n-grams up to this size have their rows packed in bytes, larger ones in units of two: with 800 n-grams a
-/// row, steps are then 160 wide in the mean, and every fifth does not fit a byte.
-const FEW_NGRAMS: usize = 1 << 17;
 
 /// Choose until no candidate is left that fits and adds anything.
 pub(super) fn choose(
@@ -50,11 +46,18 @@ pub(super) fn choose(
 ) -> Result<Chosen> {
     let state = State::new(ngrams, beta);
     let task = Task { source, ngrams, candidates, threads, control };
-    if ngrams.weights().len() <= FEW_NGRAMS {
+    if fits_bytes(ngrams.weights().len(), candidates.rows.len(), candidates.bytes) {
         Search::<u8>::begin(&task, state)?.run()
     } else {
         Search::<u16>::begin(&task, state)?.run()
     }
+}
+
+/// Whether rows are packed in bytes, and not in units of two. However short a row is, its two runs have to get from the
+/// first number to the last: up to a unit for every 255 numbers in the one, and two in the other. These may be as many
+/// as the row has bytes, that is somewhat more than it has n-grams.
+fn fits_bytes(ngrams: usize, rows: usize, bytes: u64) -> bool {
+    3 * (ngrams as u64 / u64::from(u8::MAX)) * rows as u64 <= bytes
 }
 
 struct Task<'a> {

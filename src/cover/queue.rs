@@ -34,9 +34,13 @@ impl PartialEq for Look {
 
 impl Eq for Look {}
 
-/// Looks that come into the heap together: a quarter of a megabyte, which fits the second-level cache.
-/// Few in tests of this crate, so that small ones reach beyond them.
+/// Looks that come into the heap together: a quarter of a megabyte, which fits the second-level cache. Few in tests of
+/// this crate, so that small ones reach beyond them.
 const NEAR: usize = if cfg!(test) { 4 } else { 1 << 14 };
+
+/// The part of the others that comes into the heap at least. All of them are gone through each time, so that taking all
+/// out one after the other, as at the end of a search, looks at each no more than some hundred times.
+const NEAR_PART: usize = 16;
 
 /// Gives out the best look first.
 ///
@@ -85,8 +89,9 @@ impl Queue {
     /// Move the best of those far away into the empty heap.
     fn refill(&mut self) {
         self.floor = f64::NEG_INFINITY;
-        if self.far.len() > NEAR {
-            let (_, last, _) = self.far.select_nth_unstable_by(NEAR, |a, b| b.cmp(a));
+        let near = NEAR.max(self.far.len() / NEAR_PART);
+        if self.far.len() > near {
+            let (_, last, _) = self.far.select_nth_unstable_by(near, |a, b| b.cmp(a));
             self.floor = last.score;
         }
         self.near = self.far.extract_if(.., |look| look.score >= self.floor).collect();

@@ -1,7 +1,7 @@
 //! The set of distinct n-grams of one text, and how many of them another text has.
 //!
 //! An open-addressed table that is kept from text to text and emptied by counting on: an entry is valid if it was
-//! marked since the text was loaded. Cost: some nanoseconds a byte; memory: 22 to 43 bytes a byte of the longest text.
+//! marked since the text was loaded. Cost: some nanoseconds a byte; memory: 30 to 60 bytes a byte of the longest text.
 
 /// Bytes of an n-gram. Eight fill a machine word, so that a set holds the n-grams themselves and not hashes of them.
 /// Fewer would be shared by texts that only speak of the same things, more would lose more of them to one changed byte.

@@ -8,9 +8,9 @@
 //! [`Ngrams::walk`] names every occurrence in the order of the text; [`Counter`] gives each n-gram once, with its
 //! occurrences, and is several times as fast.
 //!
-//! Cost: some 25 ns a byte of text for either, as long as the table of the set (8 to 16 bytes an n-gram; three n-grams
+//! Cost: some 25 ns a byte of text for either, as long as the table of the set (10 to 20 bytes an n-gram; three n-grams
 //! to a byte of text in small sets, one in large ones) stays in the processor's caches. Making a set takes some 150 ns
-//! a byte and, while it is made, 8 bytes a byte. What n-grams are good for is the business of [`cover`](crate::cover).
+//! a byte and, while it is made, 8 bytes a byte and some 60 an n-gram. What n-grams are good for is the business of [`cover`](crate::cover).
 
 mod counter;
 mod table;

@@ -1,9 +1,11 @@
-//! The choosers, on numpy arrays.
+//! The choosers, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of millions of
+//! rows and answer Ctrl-C meanwhile; the others go once over the rows.
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::errors::to_python;
+use super::interrupt;
 use crate::error::{Error, Result};
 use crate::select;
 
@@ -12,8 +14,8 @@ type Rows<'py> = Bound<'py, PyArray1<i64>>;
 #[pyfunction]
 pub(super) fn order<'py>(py: Python<'py>, scores: PyReadonlyArray1<'py, f64>) -> PyResult<Rows<'py>> {
     let scores = vector(&scores);
-    let rows = py.detach(|| select::order(&scores));
-    rows_to_python(py, rows)
+    let rows = interrupt::run(py, None, move |_| select::order(&scores))?;
+    rows_to_python(py, Ok(rows))
 }
 
 #[pyfunction]
@@ -91,9 +93,10 @@ pub(super) fn sample<'py>(
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
     let scores = vector(&scores);
-    let rows = same_length(order.len(), scores.len())
-        .and_then(|()| py.detach(|| select::sample(&order, keep.as_deref(), &scores, k, temperature, seed)));
-    rows_to_python(py, rows)
+    same_length(order.len(), scores.len()).map_err(|error| to_python(py, error))?;
+    let rows =
+        interrupt::run(py, None, move |_| select::sample(&order, keep.as_deref(), &scores, k, temperature, seed))?;
+    rows_to_python(py, Ok(rows))
 }
 
 #[pyfunction]

@@ -54,12 +54,15 @@ def dictionaries(target: Sequence[bytes], limit: int) -> list[bytes]:
     """The targets joined by a newline, as one dictionary or as several of about equal length."""
     joined = b"\n".join(target)
     k = max(1, -(-len(joined) // limit))
-    groups: list[list[bytes]] = [[] for _ in range(k)]
-    start = 0
-    for text in target:
-        groups[min(k - 1, k * start // max(1, len(joined)))].append(text)
-        start += len(text) + 1
-    return [b"\n".join(group) for group in groups if group]
+    while True:
+        groups: list[list[bytes]] = [[] for _ in range(k)]
+        start = 0
+        for text in target:
+            groups[min(k - 1, k * start // max(1, len(joined)))].append(text)
+            start += len(text) + 1
+        if all(len(group) < 2 or len(b"\n".join(group)) <= limit for group in groups):
+            return [b"\n".join(group) for group in groups if group]
+        k += k // 8 + 1
 
 
 def gains(source: Sequence[bytes], target: Sequence[bytes], compressor: str) -> list[float]:

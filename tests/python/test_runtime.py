@@ -150,6 +150,18 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
+# Rows that are all worth nearly the same: each step looks at many.
+LONG_COVER = """
+import sys, random, zipfit
+words = [f"{random.Random(i).getrandbits(60):x}" for i in range(300)]
+source = [" ".join(random.Random(row).choices(words, k=40)) for row in range(20_000)]
+print("covering", flush=True)
+try:
+    zipfit.cover(source, words, top_k=20_000, threads=int(sys.argv[1]))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
 
 @posix
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -161,6 +173,7 @@ except KeyboardInterrupt:
         (LONG_RANK, ["brotli-11"]),
         (LONG_DUPLICATES, []),
         (LONG_CONTAMINATED, []),
+        (LONG_COVER, []),
     ],
 )
 def test_ctrl_c_is_answered_within_half_a_second(code: str, arguments: list[str], threads: str) -> None:
@@ -168,7 +181,7 @@ def test_ctrl_c_is_answered_within_half_a_second(code: str, arguments: list[str]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() in {"ranking\n", "comparing\n", "searching\n"}
+            assert process.stdout.readline() in {"ranking\n", "comparing\n", "searching\n", "covering\n"}
             time.sleep(0.5)
             start = time.monotonic()
             process.send_signal(signal.SIGINT)
