@@ -120,9 +120,9 @@ mod tests {
     proptest! {
         #[test]
         fn looks_that_come_back_are_in_their_place(
-            first in prop::collection::vec(0u32..50, 0..5),
+            first in prop::collection::vec(0u32..50, 0..30),
             // A look to add, or none: the best is taken out.
-            turns in prop::collection::vec(prop::option::of(0u32..50), 0..50),
+            turns in prop::collection::vec(prop::option::of(0u32..50), 0..80),
         ) {
             let mut indexes = 0..;
             let mut numbered = |score: u32| look(f64::from(score), indexes.next().unwrap());
