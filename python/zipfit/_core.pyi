@@ -189,6 +189,10 @@ class ExactDuplicates:
         self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
     ) -> NDArray[np.int64]:
         """As `duplicates` with threshold 1 for the next rows; rows are numbered over all batches."""
+    def find(
+        self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
+    ) -> NDArray[np.int64]:
+        """Of each text the first row added that it equals, -1 for none; nothing is added."""
 
 @final
 class Contamination:

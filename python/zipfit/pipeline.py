@@ -99,8 +99,8 @@ def select(options: SelectOptions) -> SelectResult:
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
-        filters = Filters(options, threads)
         target = target_reader.rest(threads)
+        filters = Filters(options, target if options.cover and options.dedup is not None else None, threads)
         task = _Task(reader, target, filters, counter, options, threads)
         run = (_cover if options.cover else _rank)(task)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
@@ -224,8 +224,10 @@ def _cover(task: _Task) -> _Run:
         )
     if note := filtered.nothing_left() or shortfall(found):
         warnings.warn(note, UserWarning, stacklevel=3)
-    left_out = filtered.counts | {"copies_of_target": len(found.copies_of_target)}
-    left_out["duplicates"] = len(filtered.duplicates) + len(found.duplicates)
+    left_out = filtered.counts | {
+        "copies_of_target": len(filtered.copies_of_target) + len(found.copies_of_target),
+        "duplicates": len(filtered.duplicates) + len(found.duplicates),
+    }
     considered = len(source) - sum(left_out.values())
     counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, "selected": len(found.rows)}
     selection = Cover(

@@ -133,10 +133,10 @@ def write_left_out(
     output: _core.Output, reader: _core.Reader, filtered: Filtered, selection: Selection
 ) -> _core.OutputFile:
     """Write which rows the filters and joint selection left out, and which row speaks against each."""
-    duplicates, copies_of_target = filtered.duplicates, np.empty((0, 2), np.int64)
+    duplicates, copies_of_target = filtered.duplicates, filtered.copies_of_target
     if isinstance(selection, Cover):
         duplicates = np.concatenate([duplicates, selection.duplicates])
-        copies_of_target = selection.copies_of_target
+        copies_of_target = np.concatenate([copies_of_target, selection.copies_of_target])
     return output.write_left_out(reader, filtered.contaminated, duplicates, copies_of_target)
 
 
