@@ -336,12 +336,15 @@ class Output:
         """The same two files from lines that are already in memory; their ``file`` and ``line`` are null."""
     def write_left_out(
         self,
-        reader: Reader,
+        reader: Reader | None,
         contaminated: NDArray[np.int64],
         duplicates: NDArray[np.int64],
         copies_of_target: NDArray[np.int64],
     ) -> OutputFile:
-        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it."""
+        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it.
+
+        Without a reader the rows are in memory; their ``file`` and ``line`` are null.
+        """
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
     def __enter__(self) -> Self: ...

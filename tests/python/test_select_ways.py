@@ -137,7 +137,48 @@ def test_a_cover_from_memory_is_written_with_its_coverage(tmp_path: Path) -> Non
     cover = zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3)
     cover.write(tmp_path / "out", TEXTS)
     assert [line["coverage"] for line in read_rows(tmp_path / "out" / "selection.jsonl")] == cover.coverage.tolist()
-    assert manifest_of(tmp_path)["counts"] == {"read": 10, "rejected": 0, "selected": 3}
+    assert read_rows(tmp_path / "out" / "left_out.jsonl") == [
+        {"row": 6, "file": None, "line": None, "reason": "copy_of_target", "target_row": 1},
+        {"row": 7, "file": None, "line": None, "reason": "duplicate", "of_row": 1},
+    ]
+    names = [file["name"] for file in manifest_of(tmp_path)["outputs"]]
+    assert names == ["selected.jsonl", "selection.jsonl", "left_out.jsonl"]
+
+
+@pytest.mark.parametrize("from_memory", [False, True])
+def test_a_cover_is_written_with_the_files_and_counts_of_the_command_line(folder: Path, from_memory: bool) -> None:
+    select(folder, "--cover", "--top-k", "3", output="there")
+    pool = folder / "pool.jsonl"
+    cover = zipfit.cover(TEXTS if from_memory else pool, TARGET_TEXTS, top_k=3)
+    cover.write(folder / "out", TEXTS if from_memory else pool)
+    assert {path.name for path in (folder / "out").iterdir()} == {path.name for path in (folder / "there").iterdir()}
+    there = json.loads((folder / "there" / "manifest.json").read_text(encoding="utf-8"))["counts"]
+    no_filters = {there.pop("below_min_bytes"), there.pop("above_max_bytes")}
+    assert (no_filters, manifest_of(folder)["counts"]) == ({0}, {**there, "left_out_by_where": 0})
+    place = {"file": None, "line": None} if from_memory else {"file": str(pool)}
+    listed = read_rows(folder / "there" / "left_out.jsonl")
+    assert read_rows(folder / "out" / "left_out.jsonl") == [line | place for line in listed]
+
+
+def test_rows_that_where_leaves_out_are_counted_and_not_listed(tmp_path: Path) -> None:
+    where = [row not in (0, COPY_OF_TARGET) for row in range(len(TEXTS))]
+    zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3, where=where).write(tmp_path / "out", TEXTS)
+    assert manifest_of(tmp_path)["counts"] == {
+        "read": 10,
+        "considered": 7,
+        "rejected": 0,
+        "left_out_by_where": 2,
+        "copies_of_target": 0,
+        "duplicates": 1,
+        "selected": 3,
+    }
+    assert [line["row"] for line in read_rows(tmp_path / "out" / "left_out.jsonl")] == [DUPLICATE]
+
+
+def test_a_ranked_selection_takes_the_list_of_an_earlier_cover_away(tmp_path: Path) -> None:
+    zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3).write(tmp_path / "out", TEXTS)
+    zipfit.rank(TEXTS, TARGET_TEXTS).top_k(3).write(tmp_path / "out", TEXTS, overwrite=True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == OUTPUT_NAMES
 
 
 @pytest.mark.parametrize("seed", [None, 7])
