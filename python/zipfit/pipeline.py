@@ -47,7 +47,7 @@ class SelectResult:
     """As in the manifest."""
     targets: int
     groups: int | None
-    """Groups among the rows read; None when none were asked for."""
+    """Groups among the rows chosen; None when none were asked for."""
     beta: float | None
     """The one that was used; None when rows were not chosen jointly."""
     covered: float | None
@@ -136,7 +136,7 @@ class _Run:
     library: tuple[str, str] | None = None
     """Name and version of the compressor's."""
     groups: int | None = None
-    """Groups among the rows; None when none were asked for."""
+    """Groups among the rows chosen; None when none were asked for."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _rank(task: _Task) -> _Run:
         "compressor": scorer.compressor,
         "aggregate": scorer.aggregate,
     }
-    groups = None if rows.groups is None else len(task.reader.group_names())
+    groups = None if rows.groups is None else len(np.unique(rows.groups[selection.rows]))
     return _Run(
         selection=selection,
         filtered=filtered if filters.list_rows else None,
@@ -296,7 +296,20 @@ def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: 
         best = ranking.scores[filtered.where].max()
         message = f"threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
         warnings.warn(message, UserWarning, stacklevel=4)
+    if rows.groups is not None and (note := _small_groups(rows.groups, filtered.where, options.top_k or 0)):
+        warnings.warn(note, UserWarning, stacklevel=4)
     return selection
+
+
+def _small_groups(groups: NDArray[np.int64], where: NDArray[np.bool_], k: int) -> str | None:
+    """Say how many groups have fewer rows that can be chosen than are wanted of each; None where all have enough."""
+    rows = np.bincount(groups[where], minlength=groups.max() + 1)
+    if not (few := int((rows < k).sum())):
+        return None
+    have = "has" if few == 1 else "have"
+    return (
+        f"top_k is {k}, but {few} of {len(rows)} groups {have} fewer rows that can be chosen; all of them are selected"
+    )
 
 
 def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:

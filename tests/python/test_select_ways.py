@@ -198,6 +198,31 @@ def test_group_chooses_the_best_of_each(folder: Path) -> None:
     assert manifest_of(folder)["parameters"]["group"] == "lang"
 
 
+def test_a_group_with_fewer_rows_than_asked_for_is_told(folder: Path) -> None:
+    # Of the three groups "en" has three rows, "sql" two.
+    said = select(folder, "--top-k", "3", "--group", "lang")
+    sentence = "top_k is 3, but 1 of 3 groups has fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "chose 8 rows of 3 groups, scores " in said
+    said = select(folder, "--top-k", "4", "--group", "lang", output="more")
+    sentence = "top_k is 4, but 2 of 3 groups have fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "warning" not in select(folder, "--top-k", "2", "--group", "lang", output="fewer")
+
+
+def test_groups_are_counted_among_the_rows_chosen(folder: Path) -> None:
+    # No row of "code" is that long.
+    longest = max(len(text) for text, group in zip(TEXTS, GROUPS, strict=True) if group == "code")
+    said = select(folder, "--top-k", "1", "--group", "lang", "--min-bytes", str(longest + 1))
+    sentence = "top_k is 1, but 1 of 3 groups has fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "chose 2 rows of 2 groups, scores " in said
+    said = select(folder, "--top-k", "1", "--group", "lang", "--min-bytes", "900", output="none")
+    warning, *_, chose, _ = said.splitlines()
+    assert warning == "zipfit: warning: the limits on size leave no row to choose from; nothing is selected"
+    assert chose == "chose 0 rows of 0 groups"
+
+
 def test_a_group_is_a_json_value_over_all_files(folder: Path) -> None:
     values = ['"1"', "1", "true", '"\\u0031"', '"caf\\u00e9"', '"café"']
     lines = [f'{{"text": "row {i}", "g": {value}}}\n' for i, value in enumerate(values)]
