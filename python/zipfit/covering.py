@@ -76,7 +76,7 @@ def cover(
     Warns
     -----
     UserWarning
-        Budget remains, but no row is left that adds anything; or no row fits the budget.
+        Budget remains, but no row is left that adds anything; no row fits the budget; or none may be chosen.
 
     References
     ----------
@@ -109,7 +109,7 @@ def cover(
         where=mask,
         threads=threads,
     )
-    if len(sources) and (note := shortfall(found)):
+    if len(sources) and (note := shortfall(found, eligible, len(found.copies_of_target))):
         warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {
         "version": _core.__version__,
@@ -139,12 +139,24 @@ def _amount(value: int, name: str) -> int:
     return min(whole_number(value, name), np.iinfo(np.int64).max)
 
 
-def shortfall(found: _core.Cover) -> str | None:
-    """Say why less was chosen than the budget allows; None where it was used up."""
+def shortfall(found: _core.Cover, eligible: int, copies_of_target: int) -> str | None:
+    """Say why less was chosen than the budget allows; None where it was used up.
+
+    Of the ``eligible`` rows ``copies_of_target`` were left out because they equal a target.
+    """
+    if not eligible:
+        return "where leaves no row to choose from; nothing is selected"
+    if eligible == copies_of_target:
+        return "no row but copies of targets may be chosen; nothing is selected"
+    chosen = len(found.rows)
     if found.exhausted:
-        rows = f"all {len(found.rows)} rows that share anything with the target, and may be chosen, are selected"
+        if not chosen:
+            return "no row that may be chosen shares anything with the target; nothing is selected"
+        rows = "the only row" if chosen == 1 else f"all {chosen} rows"
+        shares, are = ("shares", "is") if chosen == 1 else ("share", "are")
+        rows += f" that {shares} anything with the target, and may be chosen, {are} selected"
         return f"nothing is left to gain: {rows}, below the budget"
-    if not len(found.rows):
+    if not chosen:
         return "no row that shares anything with the target fits the budget; nothing is selected"
     return None
 

@@ -43,11 +43,9 @@ class Filtered:
     """Shape (m, 2): a row and the earlier row that it repeats."""
 
     def nothing_left(self) -> str | None:
-        """Say which filters leave no row; None where there is one."""
-        if self.where.any():
+        """Say which filters leave no row; None where there is one, be it a copy of a target."""
+        if self.where.any() or len(self.copies_of_target):
             return None
-        if len(self.copies_of_target):
-            return "the filters leave no row but copies of targets to choose from; nothing is selected"
         # Not --dedup: of rows that repeat each other the first stays.
         sizes = self.counts["below_min_bytes"] + self.counts["above_max_bytes"]
         causes = ["the limits on size"] * (sizes > 0) + ["--exclude"] * (len(self.contaminated) > 0)

@@ -222,10 +222,12 @@ def _cover(task: _Task) -> _Run:
             threads=task.threads,
             progress=progress,
         )
-    if note := filtered.nothing_left() or shortfall(found):
+    copies_of_target = len(filtered.copies_of_target) + len(found.copies_of_target)
+    eligible = int(np.count_nonzero(filtered.where)) + len(filtered.copies_of_target)
+    if note := filtered.nothing_left() or shortfall(found, eligible, copies_of_target):
         warnings.warn(note, UserWarning, stacklevel=3)
     left_out = filtered.counts | {
-        "copies_of_target": len(filtered.copies_of_target) + len(found.copies_of_target),
+        "copies_of_target": copies_of_target,
         "duplicates": len(filtered.duplicates) + len(found.duplicates),
     }
     considered = len(source) - sum(left_out.values())
