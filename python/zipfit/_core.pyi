@@ -138,7 +138,7 @@ class Cover:
         """What each added to the coverage when it was chosen, per byte; falling."""
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Covered share of the target's n-grams after each; rising."""
+        """F of the rows up to each over the weight of the target; rising."""
     @property
     def beta(self) -> float:
         """The resolved one."""

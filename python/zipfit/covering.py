@@ -62,8 +62,8 @@ def cover(
     Returns
     -------
     Cover
-        A `Selection` whose ``scores`` are the coverage gained per byte when a row was chosen, with the curve of the
-        covered share in ``coverage``, and the rows left out as copies.
+        A `Selection` whose ``scores`` are what F gained per byte when a row was chosen, with the curve of F over the
+        sum of all w_g in ``coverage``, and the rows left out as copies.
 
     Raises
     ------
@@ -164,14 +164,17 @@ def shortfall(found: _core.Cover, eligible: int, copies_of_target: int) -> str |
 class Cover(Selection):
     """Rows chosen together by `zipfit.cover`, in the order of their choice.
 
+    A coverage is no share of n-grams held: one that occurs c times counts c / (c + beta) of its weight. A coverage of 1
+    needs endless repetition, and coverages compare only at equal beta (``provenance["beta"]``).
+
     Parameters
     ----------
     rows
         Row numbers, int64 (k,), in the order of their choice.
     scores
-        Coverage gained per byte of each when it was chosen, float64 (k,), falling.
+        What F gained per byte of each when it was chosen, float64 (k,), falling.
     coverage
-        Covered share of the target's n-grams, by occurrences, after each row: float64 (k,), between 0 and 1, rising.
+        F after each row, over the weight of all n-grams of the target: float64 (k,), between 0 and 1, rising.
     copies_of_target
         Rows left out because they equal a target: int64 (m, 2), the row and the target.
     duplicates
@@ -197,7 +200,7 @@ class Cover(Selection):
 
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Covered share of the target's n-grams after each row, float64 (k,), read-only, rising."""
+        """F after each row over the weight of all n-grams of the target, float64 (k,), read-only, rising."""
         return self._coverage
 
     @property

@@ -51,7 +51,7 @@ class SelectResult:
     beta: float | None
     """The one that was used; None when rows were not chosen jointly."""
     covered: float | None
-    """Share of the target's n-grams that the chosen rows cover; None when rows were not chosen jointly."""
+    """Coverage of all chosen rows, as in `Cover.coverage`; None when rows were not chosen jointly."""
     best_score: float | None
     """None when no row was chosen."""
     last_score: float | None

@@ -225,3 +225,10 @@ def test_what_is_missing_to_the_budget_is_told(source: list[str], options: dict[
 
 def test_no_rows_are_covered_without_a_warning() -> None:
     assert len(zipfit.cover([], ["one two"], top_k=1)) == 0
+
+
+def test_a_coverage_is_half_where_every_n_gram_is_held_beta_times_and_never_1() -> None:
+    assert zipfit.cover(["abcd"], ["abc"], top_k=1, beta=1).coverage.tolist() == [0.5]
+    again = zipfit.cover(["abc " * 1000], ["abc"], top_k=1, beta=1)
+    assert again.coverage.tolist() == [1000 / 1001]
+    assert zipfit.cover(["abcd"], ["abc"], top_k=1, beta=3).coverage.tolist() == [0.25]

@@ -97,7 +97,7 @@ def test_cover_lists_the_copies_that_it_left_out(folder: Path) -> None:
     ]
     covered = read_rows(folder / "out" / "selection.jsonl")[-1]["coverage"]
     assert chose.startswith(f"chose {selected} rows, scores ")
-    assert chose.endswith(f", which cover {covered:.1%} of the target (beta 1.091)"), chose
+    assert chose.endswith(f", coverage {covered:.3f} at beta 1.091"), chose
 
 
 def test_cover_says_when_nothing_is_left_to_gain(folder: Path) -> None:
