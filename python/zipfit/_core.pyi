@@ -138,7 +138,7 @@ class Cover:
         """What each added to the coverage when it was chosen, per byte; falling."""
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Covered share of the target's n-grams after each; rising."""
+        """F of the rows up to each over the weight of the target; rising."""
     @property
     def beta(self) -> float:
         """The resolved one."""
@@ -189,6 +189,10 @@ class ExactDuplicates:
         self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
     ) -> NDArray[np.int64]:
         """As `duplicates` with threshold 1 for the next rows; rows are numbered over all batches."""
+    def find(
+        self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
+    ) -> NDArray[np.int64]:
+        """Of each text the first row added that it equals, -1 for none; nothing is added."""
 
 @final
 class Contamination:
@@ -332,12 +336,15 @@ class Output:
         """The same two files from lines that are already in memory; their ``file`` and ``line`` are null."""
     def write_left_out(
         self,
-        reader: Reader,
+        reader: Reader | None,
         contaminated: NDArray[np.int64],
         duplicates: NDArray[np.int64],
         copies_of_target: NDArray[np.int64],
     ) -> OutputFile:
-        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it."""
+        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it.
+
+        Without a reader the rows are in memory; their ``file`` and ``line`` are null.
+        """
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
     def __enter__(self) -> Self: ...

@@ -358,7 +358,8 @@ def _describe(result: SelectResult) -> str:
     if result.best_score is not None:
         chose += f", scores {result.best_score:.4f} to {result.last_score:.4f}"
     if result.covered is not None:
-        chose += f", which cover {result.covered:.1%} of the target (beta {result.beta:.4g})"
+        # No percentage: it would be read as a share of n-grams held, and compared over runs of other betas.
+        chose += f", coverage {result.covered:.3f} at beta {result.beta:.4g}"
     lines.append(chose)
     lines.append(f"wrote {', '.join(result.files)} in {result.output}")
     return "\n".join(lines)

@@ -62,8 +62,8 @@ def cover(
     Returns
     -------
     Cover
-        A `Selection` whose ``scores`` are the coverage gained per byte when a row was chosen, with the curve of the
-        covered share in ``coverage``, and the rows left out as copies.
+        A `Selection` whose ``scores`` are what F gained per byte when a row was chosen, with the curve of F over the
+        sum of all w_g in ``coverage``, and the rows left out as copies.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def cover(
     Warns
     -----
     UserWarning
-        Budget remains, but no row is left that adds anything; or no row fits the budget.
+        Budget remains, but no row is left that adds anything; no row fits the budget; or none may be chosen.
 
     References
     ----------
@@ -109,7 +109,7 @@ def cover(
         where=mask,
         threads=threads,
     )
-    if len(sources) and (note := shortfall(found)):
+    if len(sources) and (note := shortfall(found, eligible, len(found.copies_of_target))):
         warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {
         "version": _core.__version__,
@@ -139,12 +139,24 @@ def _amount(value: int, name: str) -> int:
     return min(whole_number(value, name), np.iinfo(np.int64).max)
 
 
-def shortfall(found: _core.Cover) -> str | None:
-    """Say why less was chosen than the budget allows; None where it was used up."""
+def shortfall(found: _core.Cover, eligible: int, copies_of_target: int) -> str | None:
+    """Say why less was chosen than the budget allows; None where it was used up.
+
+    Of the ``eligible`` rows ``copies_of_target`` were left out because they equal a target.
+    """
+    if not eligible:
+        return "where leaves no row to choose from; nothing is selected"
+    if eligible == copies_of_target:
+        return "no row but copies of targets may be chosen; nothing is selected"
+    chosen = len(found.rows)
     if found.exhausted:
-        rows = f"all {len(found.rows)} rows that share anything with the target, and may be chosen, are selected"
+        if not chosen:
+            return "no row that may be chosen shares anything with the target; nothing is selected"
+        rows = "the only row" if chosen == 1 else f"all {chosen} rows"
+        shares, are = ("shares", "is") if chosen == 1 else ("share", "are")
+        rows += f" that {shares} anything with the target, and may be chosen, {are} selected"
         return f"nothing is left to gain: {rows}, below the budget"
-    if not len(found.rows):
+    if not chosen:
         return "no row that shares anything with the target fits the budget; nothing is selected"
     return None
 
@@ -152,14 +164,17 @@ def shortfall(found: _core.Cover) -> str | None:
 class Cover(Selection):
     """Rows chosen together by `zipfit.cover`, in the order of their choice.
 
+    A coverage is no share of n-grams held: one that occurs c times counts c / (c + beta) of its weight. A coverage of 1
+    needs endless repetition, and coverages compare only at equal beta (``provenance["beta"]``).
+
     Parameters
     ----------
     rows
         Row numbers, int64 (k,), in the order of their choice.
     scores
-        Coverage gained per byte of each when it was chosen, float64 (k,), falling.
+        What F gained per byte of each when it was chosen, float64 (k,), falling.
     coverage
-        Covered share of the target's n-grams, by occurrences, after each row: float64 (k,), between 0 and 1, rising.
+        F after each row, over the weight of all n-grams of the target: float64 (k,), between 0 and 1, rising.
     copies_of_target
         Rows left out because they equal a target: int64 (m, 2), the row and the target.
     duplicates
@@ -185,7 +200,7 @@ class Cover(Selection):
 
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Covered share of the target's n-grams after each row, float64 (k,), read-only, rising."""
+        """F after each row over the weight of all n-grams of the target, float64 (k,), read-only, rising."""
         return self._coverage
 
     @property

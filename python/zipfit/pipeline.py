@@ -47,11 +47,11 @@ class SelectResult:
     """As in the manifest."""
     targets: int
     groups: int | None
-    """Groups among the rows read; None when none were asked for."""
+    """Groups among the rows chosen; None when none were asked for."""
     beta: float | None
     """The one that was used; None when rows were not chosen jointly."""
     covered: float | None
-    """Share of the target's n-grams that the chosen rows cover; None when rows were not chosen jointly."""
+    """Coverage of all chosen rows, as in `Cover.coverage`; None when rows were not chosen jointly."""
     best_score: float | None
     """None when no row was chosen."""
     last_score: float | None
@@ -99,8 +99,8 @@ def select(options: SelectOptions) -> SelectResult:
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
-        filters = Filters(options, threads)
         target = target_reader.rest(threads)
+        filters = Filters(options, target if options.cover and options.dedup is not None else None, threads)
         task = _Task(reader, target, filters, counter, options, threads)
         run = (_cover if options.cover else _rank)(task)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
@@ -136,7 +136,7 @@ class _Run:
     library: tuple[str, str] | None = None
     """Name and version of the compressor's."""
     groups: int | None = None
-    """Groups among the rows; None when none were asked for."""
+    """Groups among the rows chosen; None when none were asked for."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _rank(task: _Task) -> _Run:
         "compressor": scorer.compressor,
         "aggregate": scorer.aggregate,
     }
-    groups = None if rows.groups is None else len(task.reader.group_names())
+    groups = None if rows.groups is None else len(np.unique(rows.groups[selection.rows]))
     return _Run(
         selection=selection,
         filtered=filtered if filters.list_rows else None,
@@ -222,10 +222,14 @@ def _cover(task: _Task) -> _Run:
             threads=task.threads,
             progress=progress,
         )
-    if note := filtered.nothing_left() or shortfall(found):
+    copies_of_target = len(filtered.copies_of_target) + len(found.copies_of_target)
+    eligible = int(np.count_nonzero(filtered.where)) + len(filtered.copies_of_target)
+    if note := filtered.nothing_left() or shortfall(found, eligible, copies_of_target):
         warnings.warn(note, UserWarning, stacklevel=3)
-    left_out = filtered.counts | {"copies_of_target": len(found.copies_of_target)}
-    left_out["duplicates"] = len(filtered.duplicates) + len(found.duplicates)
+    left_out = filtered.counts | {
+        "copies_of_target": copies_of_target,
+        "duplicates": len(filtered.duplicates) + len(found.duplicates),
+    }
     considered = len(source) - sum(left_out.values())
     counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, "selected": len(found.rows)}
     selection = Cover(
@@ -294,7 +298,20 @@ def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: 
         best = ranking.scores[filtered.where].max()
         message = f"threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
         warnings.warn(message, UserWarning, stacklevel=4)
+    if rows.groups is not None and (note := _small_groups(rows.groups, filtered.where, options.top_k or 0)):
+        warnings.warn(note, UserWarning, stacklevel=4)
     return selection
+
+
+def _small_groups(groups: NDArray[np.int64], where: NDArray[np.bool_], k: int) -> str | None:
+    """Say how many groups have fewer rows that can be chosen than are wanted of each; None where all have enough."""
+    rows = np.bincount(groups[where], minlength=groups.max() + 1)
+    if not (few := int((rows < k).sum())):
+        return None
+    have = "has" if few == 1 else "have"
+    return (
+        f"top_k is {k}, but {few} of {len(rows)} groups {have} fewer rows that can be chosen; all of them are selected"
+    )
 
 
 def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:

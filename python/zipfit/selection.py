@@ -96,6 +96,8 @@ class Selection:
     ) -> None:
         """Write ``selected.jsonl``, ``selection.jsonl``, ``manifest.json`` and ``run.json`` into a directory.
 
+        A `Cover` also writes ``left_out.jsonl``, the rows left out as copies.
+
         Parameters
         ----------
         directory

@@ -70,7 +70,7 @@ def write_selection(
     selection
         The rows.
     directory
-        For the four files; made if needed.
+        For the files, which are four, and one more for a `Cover`: the list of copies. Made if needed.
     source
         What was ranked. The lines of a ``pathlib.Path`` are copied as they are; rows in memory become one JSON
         object each, ``{"text": ...}`` for plain texts and the columns for tables.
@@ -95,6 +95,7 @@ def write_selection(
     refuse_own_input(directory, paths)
     with open_output(directory, overwrite) as output:
         sources: list[_core.InputFile] = []
+        reader = None
         if paths:
             reader = _core.Reader.scan(paths, ranked)
             sources = reader.files()
@@ -104,19 +105,35 @@ def write_selection(
             order, ranks = _written_order(selection, keep_order)
             rows, scores = selection.rows[order], selection.scores[order]
             outputs = output.write_rows([lines[i] for i in order], rows, ranks, scores, _coverage(selection, order))
-        # A cover looks at the rows that are left, once more at each step; it scores none by itself.
-        scored = {} if isinstance(selection, Cover) else {"scored": ranked}
+        if isinstance(selection, Cover):
+            nothing = np.empty((0, 2), np.int64)
+            copies = (selection.duplicates, selection.copies_of_target)
+            outputs.append(output.write_left_out(reader, nothing, *copies))
         content = manifest.build(
             parameters={**selection.provenance, "keep_order": keep_order},
             library=None,
             sources=sources,
             targets=[],
             exclude=[],
-            counts={"read": ranked, **scored, "rejected": 0, "selected": len(selection)},
+            counts=_counts(selection),
             seed=selection.provenance.get("seed", manifest.DEFAULT_SEED),
             outputs=outputs,
         )
         finish(output, content, started, _core.available_threads())
+
+
+def _counts(selection: Selection) -> dict[str, int]:
+    read, selected = selection.provenance["sources"], len(selection)
+    if not isinstance(selection, Cover):
+        return {"read": read, "scored": read, "rejected": 0, "selected": selected}
+    left_out = {
+        "left_out_by_where": selection.provenance.get("left_out_by_where", 0),
+        "copies_of_target": len(selection.copies_of_target),
+        "duplicates": len(selection.duplicates),
+    }
+    # A cover looks at the rows that are left, once more at each step; it scores none by itself.
+    considered = read - sum(left_out.values())
+    return {"read": read, "considered": considered, "rejected": 0, **left_out, "selected": selected}
 
 
 def copy_rows(
@@ -133,10 +150,10 @@ def write_left_out(
     output: _core.Output, reader: _core.Reader, filtered: Filtered, selection: Selection
 ) -> _core.OutputFile:
     """Write which rows the filters and joint selection left out, and which row speaks against each."""
-    duplicates, copies_of_target = filtered.duplicates, np.empty((0, 2), np.int64)
+    duplicates, copies_of_target = filtered.duplicates, filtered.copies_of_target
     if isinstance(selection, Cover):
         duplicates = np.concatenate([duplicates, selection.duplicates])
-        copies_of_target = selection.copies_of_target
+        copies_of_target = np.concatenate([copies_of_target, selection.copies_of_target])
     return output.write_left_out(reader, filtered.contaminated, duplicates, copies_of_target)
 
 

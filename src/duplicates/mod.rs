@@ -75,6 +75,8 @@ pub fn duplicates(
 /// let mut add = |texts: [&str; 2]| seen.add(&Texts::from_iter(texts), None, 1, &Control::default());
 /// assert_eq!(add(["a", "b"])?, [None, None]);
 /// assert_eq!(add(["c", "b"])?, [None, Some(1)]);
+/// let others = Texts::from_iter(["d", "c"]);
+/// assert_eq!(seen.find(&others, None, 1, &Control::default())?, [None, Some(2)]);
 /// # Ok::<(), zipfit::Error>(())
 /// ```
 #[derive(Debug, Default)]
@@ -97,24 +99,9 @@ impl ExactDuplicates {
         threads: usize,
         control: &Control,
     ) -> Result<Vec<Option<usize>>> {
-        let is_kept = |row: usize| keep.is_none_or(|keep| keep[row]);
-        let mut hashes = vec![[0; 16]; texts.len()];
-        parallel::fill_rows(
-            &mut hashes,
-            1,
-            CHUNK_ROWS,
-            threads,
-            control,
-            || Ok(()),
-            |(), first, chunk| {
-                for (row, hash) in (first..).zip(chunk).filter(|&(row, _)| is_kept(row)) {
-                    hash.copy_from_slice(&Sha256::digest(texts.get(row))[..16]);
-                }
-                Ok(())
-            },
-        )?;
         let mut copies = vec![None; texts.len()];
-        for (row, hash) in hashes.into_iter().enumerate().filter(|&(row, _)| is_kept(row)) {
+        for (row, hash) in hashes(texts, keep, threads, control)?.into_iter().enumerate() {
+            let Some(hash) = hash else { continue };
             match self.first.entry(hash) {
                 Entry::Occupied(earlier) => copies[row] = Some(*earlier.get()),
                 Entry::Vacant(place) => _ = place.insert(self.rows + row),
@@ -123,6 +110,45 @@ impl ExactDuplicates {
         self.rows += texts.len();
         Ok(copies)
     }
+
+    /// For each of other texts the first row, of those added, with the same bytes; nothing is added.
+    ///
+    /// Texts that `keep` leaves out (`None`: none) are not looked for.
+    ///
+    /// # Errors
+    /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
+    pub fn find(
+        &self,
+        texts: &Texts,
+        keep: Option<&[bool]>,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Vec<Option<usize>>> {
+        let hashes = hashes(texts, keep, threads, control)?;
+        Ok(hashes.iter().map(|hash| hash.and_then(|hash| self.first.get(&hash).copied())).collect())
+    }
+}
+
+/// 128 bits of SHA-256 of each text that `keep` does not leave out.
+fn hashes(texts: &Texts, keep: Option<&[bool]>, threads: usize, control: &Control) -> Result<Vec<Option<[u8; 16]>>> {
+    let mut hashes = vec![None; texts.len()];
+    parallel::fill_rows(
+        &mut hashes,
+        1,
+        CHUNK_ROWS,
+        threads,
+        control,
+        || Ok(()),
+        |(), first, chunk| {
+            for (row, hash) in (first..).zip(chunk).filter(|&(row, _)| keep.is_none_or(|keep| keep[row])) {
+                let mut bits = [0; 16];
+                bits.copy_from_slice(&Sha256::digest(texts.get(row))[..16]);
+                *hash = Some(bits);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(hashes)
 }
 
 #[cfg(test)]
@@ -139,6 +165,19 @@ mod tests {
         }
         let found = ExactDuplicates::default().add(&source, keep, 1, &Control::default()).unwrap();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_looked_for_is_not_added() {
+        let mut seen = ExactDuplicates::default();
+        seen.add(&Texts::from_iter(["a", "b", "b"]), Some(&[false, true, true]), 1, &Control::default()).unwrap();
+        let others = Texts::from_iter(["c", "b", "b", "a"]);
+        let keep = Some(&[true, true, false, true][..]);
+        for _ in 0..2 {
+            assert_eq!(seen.find(&others, keep, 2, &Control::default()).unwrap(), [None, Some(1), None, None]);
+        }
+        assert_eq!(seen.add(&others, None, 2, &Control::default()).unwrap(), [None, Some(1), Some(1), None]);
+        assert_eq!(seen.find(&others, None, 2, &Control::default()).unwrap(), [Some(3), Some(1), Some(1), Some(6)]);
     }
 
     #[test]

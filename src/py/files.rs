@@ -202,13 +202,13 @@ impl PyOutput {
     fn write_left_out<'py>(
         &self,
         py: Python<'py>,
-        reader: &Bound<'py, PyReader>,
+        reader: Option<&Bound<'py, PyReader>>,
         contaminated: PyReadonlyArray2<'py, i64>,
         duplicates: PyReadonlyArray2<'py, i64>,
         copies_of_target: PyReadonlyArray2<'py, i64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let reader = Arc::clone(&reader.get().0);
-        let total = lock(&reader).places().len();
+        let reader = reader.map(|reader| Arc::clone(&reader.get().0));
+        let total = reader.as_ref().map_or(usize::MAX, |reader| lock(reader).places().len());
         let mut left_out = Vec::new();
         let mut add = |pairs: &PyReadonlyArray2<'py, i64>, reason: fn(usize) -> Reason| {
             let pairs = pairs_of(pairs, total).map_err(|error| to_python(py, error))?;
@@ -219,8 +219,10 @@ impl PyOutput {
         add(&duplicates, |of_row| Reason::Duplicate { of_row })?;
         add(&copies_of_target, |target_row| Reason::CopyOfTarget { target_row })?;
         left_out.sort_by_key(|&(row, _)| row);
-        let file = self
-            .with(py, None, move |output, control| write::write_left_out(output, &lock(&reader), &left_out, control))?;
+        let file = self.with(py, None, move |output, control| {
+            let reader = reader.as_deref().map(lock);
+            write::write_left_out(output, reader.as_deref(), &left_out, control)
+        })?;
         written(py, &file)
     }
 

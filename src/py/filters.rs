@@ -58,6 +58,22 @@ impl PyExactDuplicates {
         let rows = interrupt::run(py, None, move |control| lock(&seen).add(&texts, keep.as_deref(), threads, control))?;
         Ok(rows_or_minus_one(py, rows))
     }
+
+    #[pyo3(signature = (texts, r#where = None, threads = None))]
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyTexts>,
+        r#where: Option<PyReadonlyArray1<'py, bool>>,
+        threads: Option<i128>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let threads = threads_of(py, threads)?;
+        let (seen, texts) = (Arc::clone(&self.0), texts.get().0.clone());
+        let keep = kept(py, r#where.as_ref(), texts.len())?;
+        let rows =
+            interrupt::run(py, None, move |control| lock(&seen).find(&texts, keep.as_deref(), threads, control))?;
+        Ok(rows_or_minus_one(py, rows))
+    }
 }
 
 /// The pieces of an evaluation set.

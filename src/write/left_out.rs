@@ -41,19 +41,20 @@ pub enum Reason {
 #[derive(Serialize)]
 struct LeftOutLine<'a> {
     row: usize,
-    file: Cow<'a, str>,
-    line: u64,
+    file: Option<Cow<'a, str>>,
+    line: Option<u64>,
     #[serde(flatten)]
     reason: Reason,
 }
 
 /// Write [`LEFT_OUT_NAME`]: one line a row, in the order given; the rows are of the files that `reader` has read.
+/// Without one they are in memory and in no file, so `file` and `line` are null.
 ///
 /// # Errors
 /// [`Cause::Io`](crate::error::Cause::Io) of the output; [`Cause::Interrupted`](crate::error::Cause::Interrupted).
 pub fn write_left_out(
     output: &mut Output,
-    reader: &Reader,
+    reader: Option<&Reader>,
     left_out: &[(usize, Reason)],
     control: &Control,
 ) -> Result<WrittenFile> {
@@ -65,9 +66,8 @@ pub fn write_left_out(
                 return Ok(());
             }
             for &(row, reason) in chunk {
-                let place = reader.places()[row];
-                let line =
-                    LeftOutLine { row, file: reader.path(place.file).to_string_lossy(), line: place.line, reason };
+                let (file_name, line) = reader.map(|reader| place(reader, row)).unzip();
+                let line = LeftOutLine { row, file: file_name, line, reason };
                 serde_json::to_writer(&mut *file, &line)?;
                 file.write_all(b"\n")?;
             }
@@ -75,4 +75,10 @@ pub fn write_left_out(
         Ok(())
     })?;
     stopped.map(|()| file)
+}
+
+/// File and line of a row.
+fn place(reader: &Reader, row: usize) -> (Cow<'_, str>, u64) {
+    let place = reader.places()[row];
+    (reader.path(place.file).to_string_lossy(), place.line)
 }

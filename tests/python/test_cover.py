@@ -184,3 +184,51 @@ def test_a_target_without_anything_to_cover_is_refused() -> None:
 def test_a_budget_below_every_row_selects_nothing_and_says_so() -> None:
     with pytest.warns(UserWarning, match="no row that shares anything with the target fits the budget"):
         assert len(zipfit.cover(["abcdef"], ["abcdefg"], budget_bytes=5)) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "sentence"),
+    [
+        (
+            ["one", "two", "six"],
+            {"top_k": 3},
+            "nothing is left to gain: all 2 rows that share anything with the target, and may be chosen, are selected, "
+            "below the budget",
+        ),
+        (
+            ["one", "two", "six"],
+            {"top_k": 3, "where": [True, False, True]},
+            "nothing is left to gain: the only row that shares anything with the target, and may be chosen, is "
+            "selected, below the budget",
+        ),
+        (
+            ["six", "ten"],
+            {"top_k": 1},
+            "no row that may be chosen shares anything with the target; nothing is selected",
+        ),
+        (
+            ["one", "two"],
+            {"budget_bytes": 9, "where": [False, False]},
+            "where leaves no row to choose from; nothing is selected",
+        ),
+        (
+            ["one two", "one", "one two"],
+            {"top_k": 1, "where": [True, False, True]},
+            "no row but copies of targets may be chosen; nothing is selected",
+        ),
+    ],
+)
+def test_what_is_missing_to_the_budget_is_told(source: list[str], options: dict[str, Any], sentence: str) -> None:
+    with pytest.warns(UserWarning, match=f"^{sentence}$"):
+        zipfit.cover(source, ["one two"], **options)
+
+
+def test_no_rows_are_covered_without_a_warning() -> None:
+    assert len(zipfit.cover([], ["one two"], top_k=1)) == 0
+
+
+def test_a_coverage_is_half_where_every_n_gram_is_held_beta_times_and_never_1() -> None:
+    assert zipfit.cover(["abcd"], ["abc"], top_k=1, beta=1).coverage.tolist() == [0.5]
+    again = zipfit.cover(["abc " * 1000], ["abc"], top_k=1, beta=1)
+    assert again.coverage.tolist() == [1000 / 1001]
+    assert zipfit.cover(["abcd"], ["abc"], top_k=1, beta=3).coverage.tolist() == [0.25]

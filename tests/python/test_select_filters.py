@@ -194,22 +194,49 @@ def test_all_reasons_are_in_one_order_with_cover(folder: Path) -> None:
         (9, ("contaminated", 1)),
         (11, ("duplicate", 10)),
         (12, ("copy_of_target", 0)),
-        (13, ("duplicate", 12)),
+        (13, ("copy_of_target", 0)),
     ]
     counts = manifest_of(folder)["counts"]
-    assert (counts["contaminated"], counts["duplicates"], counts["copies_of_target"]) == (3, 4, 1)
+    assert (counts["contaminated"], counts["duplicates"], counts["copies_of_target"]) == (3, 3, 2)
     assert counts["considered"] == 14 - 8
     assert said.splitlines()[-5:-2] == [
         "left out 3 rows with a piece of an --exclude file",
-        "left out 1 row as copies of a target",
-        "left out 4 rows as repeats of an earlier row",
+        "left out 2 rows as copies of a target",
+        "left out 3 rows as repeats of an earlier row",
     ]
+
+
+@pytest.mark.parametrize("dedup", ["1", "0.8"])
+def test_no_row_repeats_a_copy_of_a_target_with_cover(folder: Path, dedup: str) -> None:
+    target = "def add(first, second): return first + second"
+    write_texts(folder / "target.jsonl", ["pass", target])
+    write_texts(folder / "pool.jsonl", [target, target + "#!", "something else", target])
+    said = select(folder, "--cover", "--top-k", "1", "--dedup", dedup)
+    assert chosen_rows(folder) == [1]
+    assert reasons(folder) == {0: ("copy_of_target", 1), 3: ("copy_of_target", 1)}
+    counts = manifest_of(folder)["counts"]
+    assert (counts["copies_of_target"], counts["duplicates"], counts["considered"]) == (2, 0, 2)
+    assert "left out 2 rows as copies of a target" in said
+
+
+def test_copies_of_a_target_may_be_ranked_with_dedup(folder: Path) -> None:
+    select(folder, "--top-k", "1", "--dedup", "1")
+    assert chosen_rows(folder) == [12]
+    assert "copies_of_target" not in manifest_of(folder)["counts"]
+
+
+@pytest.mark.parametrize("filters", [[], ["--dedup", "1"], [*EXCLUDE, "--min-bytes", "9", "--dedup", "0.8"]])
+def test_filters_that_leave_only_copies_of_targets_to_cover_are_told(folder: Path, filters: list[str]) -> None:
+    write_texts(folder / "pool.jsonl", [TARGET_TEXTS[0], TARGET_TEXTS[0], TARGET_TEXTS[1]])
+    warning, *_ = select(folder, "--cover", "--top-k", "1", *filters).splitlines()
+    assert warning == "zipfit: warning: no row but copies of targets may be chosen; nothing is selected"
+    assert [row for row, _ in reasons(folder).items()] == [0, 1, 2]
 
 
 def test_the_copies_that_cover_finds_count_as_duplicates(folder: Path) -> None:
     select(folder, "--cover", "--top-k", "3", *EXCLUDE, "--exclude-overlap", "6-gram")
     assert reasons(folder)[6] == ("duplicate", 1)
-    # Row 13 equals a target, too; without --dedup that comes first.
+    # Row 13 equals row 12 and a target; that comes first, with --dedup and without.
     assert reasons(folder)[13] == ("copy_of_target", 0)
     assert manifest_of(folder)["counts"]["duplicates"] == 2
 

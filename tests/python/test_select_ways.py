@@ -97,7 +97,7 @@ def test_cover_lists_the_copies_that_it_left_out(folder: Path) -> None:
     ]
     covered = read_rows(folder / "out" / "selection.jsonl")[-1]["coverage"]
     assert chose.startswith(f"chose {selected} rows, scores ")
-    assert chose.endswith(f", which cover {covered:.1%} of the target (beta 1.091)"), chose
+    assert chose.endswith(f", coverage {covered:.3f} at beta 1.091"), chose
 
 
 def test_cover_says_when_nothing_is_left_to_gain(folder: Path) -> None:
@@ -137,7 +137,48 @@ def test_a_cover_from_memory_is_written_with_its_coverage(tmp_path: Path) -> Non
     cover = zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3)
     cover.write(tmp_path / "out", TEXTS)
     assert [line["coverage"] for line in read_rows(tmp_path / "out" / "selection.jsonl")] == cover.coverage.tolist()
-    assert manifest_of(tmp_path)["counts"] == {"read": 10, "rejected": 0, "selected": 3}
+    assert read_rows(tmp_path / "out" / "left_out.jsonl") == [
+        {"row": 6, "file": None, "line": None, "reason": "copy_of_target", "target_row": 1},
+        {"row": 7, "file": None, "line": None, "reason": "duplicate", "of_row": 1},
+    ]
+    names = [file["name"] for file in manifest_of(tmp_path)["outputs"]]
+    assert names == ["selected.jsonl", "selection.jsonl", "left_out.jsonl"]
+
+
+@pytest.mark.parametrize("from_memory", [False, True])
+def test_a_cover_is_written_with_the_files_and_counts_of_the_command_line(folder: Path, from_memory: bool) -> None:
+    select(folder, "--cover", "--top-k", "3", output="there")
+    pool = folder / "pool.jsonl"
+    cover = zipfit.cover(TEXTS if from_memory else pool, TARGET_TEXTS, top_k=3)
+    cover.write(folder / "out", TEXTS if from_memory else pool)
+    assert {path.name for path in (folder / "out").iterdir()} == {path.name for path in (folder / "there").iterdir()}
+    there = json.loads((folder / "there" / "manifest.json").read_text(encoding="utf-8"))["counts"]
+    no_filters = {there.pop("below_min_bytes"), there.pop("above_max_bytes")}
+    assert (no_filters, manifest_of(folder)["counts"]) == ({0}, {**there, "left_out_by_where": 0})
+    place = {"file": None, "line": None} if from_memory else {"file": str(pool)}
+    listed = read_rows(folder / "there" / "left_out.jsonl")
+    assert read_rows(folder / "out" / "left_out.jsonl") == [line | place for line in listed]
+
+
+def test_rows_that_where_leaves_out_are_counted_and_not_listed(tmp_path: Path) -> None:
+    where = [row not in (0, COPY_OF_TARGET) for row in range(len(TEXTS))]
+    zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3, where=where).write(tmp_path / "out", TEXTS)
+    assert manifest_of(tmp_path)["counts"] == {
+        "read": 10,
+        "considered": 7,
+        "rejected": 0,
+        "left_out_by_where": 2,
+        "copies_of_target": 0,
+        "duplicates": 1,
+        "selected": 3,
+    }
+    assert [line["row"] for line in read_rows(tmp_path / "out" / "left_out.jsonl")] == [DUPLICATE]
+
+
+def test_a_ranked_selection_takes_the_list_of_an_earlier_cover_away(tmp_path: Path) -> None:
+    zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3).write(tmp_path / "out", TEXTS)
+    zipfit.rank(TEXTS, TARGET_TEXTS).top_k(3).write(tmp_path / "out", TEXTS, overwrite=True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == OUTPUT_NAMES
 
 
 @pytest.mark.parametrize("seed", [None, 7])
@@ -155,6 +196,31 @@ def test_group_chooses_the_best_of_each(folder: Path) -> None:
     assert [line["row"] for line in read_rows(folder / "out" / "selection.jsonl")] == expected.rows.tolist()
     assert "chose 6 rows of 3 groups, scores " in said
     assert manifest_of(folder)["parameters"]["group"] == "lang"
+
+
+def test_a_group_with_fewer_rows_than_asked_for_is_told(folder: Path) -> None:
+    # Of the three groups "en" has three rows, "sql" two.
+    said = select(folder, "--top-k", "3", "--group", "lang")
+    sentence = "top_k is 3, but 1 of 3 groups has fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "chose 8 rows of 3 groups, scores " in said
+    said = select(folder, "--top-k", "4", "--group", "lang", output="more")
+    sentence = "top_k is 4, but 2 of 3 groups have fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "warning" not in select(folder, "--top-k", "2", "--group", "lang", output="fewer")
+
+
+def test_groups_are_counted_among_the_rows_chosen(folder: Path) -> None:
+    # No row of "code" is that long.
+    longest = max(len(text) for text, group in zip(TEXTS, GROUPS, strict=True) if group == "code")
+    said = select(folder, "--top-k", "1", "--group", "lang", "--min-bytes", str(longest + 1))
+    sentence = "top_k is 1, but 1 of 3 groups has fewer rows that can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {sentence}"
+    assert "chose 2 rows of 2 groups, scores " in said
+    said = select(folder, "--top-k", "1", "--group", "lang", "--min-bytes", "900", output="none")
+    warning, *_, chose, _ = said.splitlines()
+    assert warning == "zipfit: warning: the limits on size leave no row to choose from; nothing is selected"
+    assert chose == "chose 0 rows of 0 groups"
 
 
 def test_a_group_is_a_json_value_over_all_files(folder: Path) -> None:
