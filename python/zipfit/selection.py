@@ -133,7 +133,7 @@ def left_out(mask: NDArray[np.bool_] | None) -> dict[str, Any]:
 def sha256(array: NDArray[Any]) -> str:
     """Return the hash of an array's entries, little-endian, one after another."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return hashlib.sha256(little).hexdigest()
+    return hashlib.sha256(little.data).hexdigest()
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

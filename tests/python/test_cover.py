@@ -145,8 +145,9 @@ def test_provenance_tells_apart_what_was_left_out_and_how_tokens_were_counted() 
 
 @pytest.mark.filterwarnings("ignore:nothing is left to gain")
 def test_a_budget_beyond_every_integer_type_takes_what_there_is_to_gain() -> None:
-    for name in ("budget_bytes", "top_k"):
-        assert zipfit.cover(["abcdef", "xyz"], ["abcdefg"], beta=1, **{name: 10**40}).rows.tolist() == [0]
+    options: list[dict[str, Any]] = [{"budget_bytes": 10**40}, {"top_k": 10**40}]
+    for amount in options:
+        assert zipfit.cover(["abcdef", "xyz"], ["abcdefg"], beta=1, **amount).rows.tolist() == [0]
 
 
 def test_no_rows_are_covered_with_no_mask() -> None:
