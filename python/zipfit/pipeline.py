@@ -46,6 +46,14 @@ class SelectResult:
     counts: dict[str, int]
     """As in the manifest."""
     targets: int
+    metric: str | None
+    """None when rows were not chosen by a score of each."""
+    budget: int | None
+    """None when how much to choose was not said in bytes or tokens."""
+    budget_unit: str | None
+    """"bytes" or "tokens"; None without a budget."""
+    spent: int | None
+    """What the chosen rows have of it; None without a budget."""
     groups: int | None
     """Groups among the rows read; None when none were asked for."""
     beta: float | None
@@ -118,7 +126,7 @@ def select(options: SelectOptions) -> SelectResult:
             outputs=outputs,
         )
         writing.finish(output, content, started, threads)
-    return _result(run, options.output, started, threads)
+    return _result(run, options, started, threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +141,9 @@ class _Run:
     """Parameters whose value was not given but found."""
     beta: float | None = None
     targets: int
+    metric: str | None = None
+    spent: int | None
+    """Bytes or tokens of the chosen rows, whichever the budget is of."""
     library: tuple[str, str] | None = None
     """Name and version of the compressor's."""
     groups: int | None = None
@@ -161,6 +172,12 @@ class _Rows:
     sizes: NDArray[np.int64]
     tokens: NDArray[np.int64] | None
     groups: NDArray[np.int64] | None
+
+    def spent(self, options: SelectOptions, selection: Selection) -> int | None:
+        """Return what the chosen rows have of the budget; None without one."""
+        if options.budget_bytes is not None:
+            return int(self.sizes[selection.rows].sum())
+        return None if self.tokens is None else int(self.tokens[selection.rows].sum())
 
 
 def _rank(task: _Task) -> _Run:
@@ -193,6 +210,8 @@ def _rank(task: _Task) -> _Run:
         counts=counts,
         resolved=resolved,
         targets=len(target),
+        metric=scorer.metric,
+        spent=rows.spent(options, selection),
         library=scorer.library,
         groups=groups,
     )
@@ -242,6 +261,7 @@ def _cover(task: _Task) -> _Run:
         counts=counts,
         resolved={"beta": found.beta},
         targets=len(target),
+        spent=rows.spent(options, selection),
         beta=found.beta,
     )
 
@@ -292,7 +312,7 @@ def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: 
     selection = choose(ranking, options, filtered.where, rows.tokens, rows.groups)
     if not len(selection) and options.threshold is not None:
         best = ranking.scores[filtered.where].max()
-        message = f"threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
+        message = f"--threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
         warnings.warn(message, UserWarning, stacklevel=4)
     return selection
 
@@ -306,8 +326,10 @@ def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
     return parameters | {"target_text": target_text}
 
 
-def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectResult:
+def _result(run: _Run, options: SelectOptions, started: datetime, threads: int) -> SelectResult:
     scores = run.selection.scores
+    budgets = {"bytes": options.budget_bytes, "tokens": options.budget_tokens}
+    unit, budget = next(((unit, amount) for unit, amount in budgets.items() if amount is not None), (None, None))
     files: tuple[str, ...] = writing.FILE_NAMES
     if run.filtered is not None:
         files = (writing.LEFT_OUT_NAME, *files)
@@ -315,10 +337,14 @@ def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectRe
     if isinstance(run.selection, Cover):
         covered = float(run.selection.coverage[-1]) if len(scores) else 0.0
     return SelectResult(
-        output=output,
+        output=options.output,
         files=files,
         counts=run.counts,
         targets=run.targets,
+        metric=run.metric,
+        budget=budget,
+        budget_unit=unit,
+        spent=run.spent,
         groups=run.groups,
         beta=run.beta,
         covered=covered,

@@ -181,6 +181,10 @@ class Ranking:
     ) -> Selection:
         """Choose the best rows that together fit a budget, ending before the first that does not.
 
+        What is chosen is the longest such beginning of the order: later rows that would still fit are not looked at,
+        so that the budget is an upper bound, and one long row near the top can leave much of it unspent (`where` can
+        leave that row out).
+
         Parameters
         ----------
         budget_bytes
