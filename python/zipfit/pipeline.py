@@ -7,6 +7,7 @@ for, which holds all texts. The chosen rows are copied from the sources at the e
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import numpy as np
 
 from zipfit import _core, manifest, writing
 from zipfit.covering import Cover, shortfall
+from zipfit.errors import BadRowError, ParameterError
 from zipfit.filtering import Filtered, Filters
 from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
@@ -24,7 +26,7 @@ from zipfit.scorer import DEFAULT_METRIC
 from zipfit.tokens import TokenCounter, open_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -107,8 +109,10 @@ def select(options: SelectOptions) -> SelectResult:
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
-        filters = Filters(options, threads)
-        target = target_reader.rest(threads)
+        with _field_named_by("--exclude-text"):
+            filters = Filters(options, threads)
+        with _field_named_by("--target-text"):
+            target = target_reader.rest(threads)
         task = _Task(reader, target, filters, counter, options, threads)
         run = (_cover if options.cover else _rank)(task)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
@@ -282,7 +286,10 @@ def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[
                 progress(len(batch))
             sizes.append(batch.texts.sizes())
             if counter is not None:
-                tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+                try:
+                    tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+                except ParameterError as error:
+                    raise _placed(error, reader) from error.__cause__
             elif batch.tokens is not None:
                 tokens.append(batch.tokens)
             if batch.groups is not None:
@@ -293,6 +300,26 @@ def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[
         tokens=np.concatenate(tokens) if tokens else None,
         groups=np.concatenate(groups) if groups else None,
     )
+
+
+def _placed(error: ParameterError, reader: _core.Reader) -> ParameterError:
+    """Return the same error about a row, with its file and line in place of its number."""
+    if error.row is None:
+        return error
+    path, line, byte = reader.place(error.row)
+    message = error.message.removeprefix(f"source row {error.row}: ")
+    return ParameterError(f"{path}:{line} (byte {byte}): {message}", path=path, row=error.row, line=line, byte=byte)
+
+
+@contextlib.contextmanager
+def _field_named_by(option: str) -> Iterator[None]:
+    """Name the option to a reader whose rows lack a field, since they were read by that of the sources."""
+    try:
+        yield
+    except BadRowError as error:
+        if ": no field " in error.message:
+            error.message += f"; name the field of these rows by {option}"
+        raise
 
 
 def _batch_progress(

@@ -371,6 +371,13 @@ def test_a_summary_says_what_was_done_with_the_target(folder: Path, way: list[st
     assert f"read 6 rows and {verb} 2 rows of the target in " in done.stderr
 
 
+def test_a_target_without_the_field_of_the_sources_names_the_option_for_it(folder: Path) -> None:
+    (folder / "other.jsonl").write_bytes(lines_of([{"body": "a"}]))
+    done = zipfit_cli("select", "pool.jsonl", "--target", "other.jsonl", "--top-k", "1", "-o", "out", cwd=folder)
+    sentence = 'no field "text"; fields here: "body"; name the field of these rows by --target-text'
+    assert done.stderr == f"zipfit: other.jsonl:1 (byte 0): {sentence}\n"
+
+
 def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> None:
     done = zipfit_cli(
         *("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "2", "-o", "out", "--json"), cwd=folder
