@@ -177,7 +177,7 @@ fn the_default_beta_is_how_often_the_budget_could_repeat_the_target() {
 #[test]
 fn every_row_is_counted_as_done_once() {
     let mut texts = prose(80);
-    texts.push(texts[0].clone());
+    texts.push(texts[0]);
     let source = Texts::from_iter(texts);
     let target: Texts = prose(400).into_iter().rev().take(8).collect();
     let keep: Vec<bool> = (0..source.len()).map(|row| row != 5).collect();
