@@ -77,6 +77,10 @@ class TestBudgets:
         if len(rows) < len(eligible):
             assert spent + costs[eligible[len(rows)]] > budget
 
+    def test_the_largest_count_of_tokens_is_taken_as_it_is(self) -> None:
+        tokens = np.array([1, 2**63 - 1], np.uint64)
+        assert zipfit.Ranking([0.2, 0.1]).within(budget_tokens=3, tokens=tokens).rows.tolist() == [0]
+
 
 class TestPermutations:
     @given(st.lists(SCORE, min_size=2, max_size=20, unique=True), st.data())
