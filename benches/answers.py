@@ -162,7 +162,7 @@ def _ngrams(texts: Sequence[bytes]) -> list[NDArray[np.uint64]]:
 def check_cover(
     directory: Path, source: Sequence[bytes], target: Sequence[bytes], budget: int, *, rows: int = 50
 ) -> None:
-    """Scores and coverage are those of the rows in their order, no sampled row was better, and the budget is kept."""
+    """Scores and coverage are those of the rows in their order; no sampled row was better, or still fits and adds."""
     chosen = lines(directory / "selection.jsonl")
     beta = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["parameters"]["beta"]
     if not np.isclose(beta, max(1.0, budget / len(b"\n".join(target))), rtol=ROUNDING):
@@ -188,6 +188,9 @@ def check_cover(
         left -= len(text)
     if left < 0:
         sys.exit(f"{directory.name}: the rows have {-left} bytes more than the budget")
+    for other, held in others.items():
+        if other not in taken and len(other) <= left and coverage.added(held) > 0:
+            sys.exit(f"{directory.name}: {left} bytes are left, and a row that adds something fits: {other[:80]!r}")
     if not np.isclose(share := coverage.share(), chosen[-1]["coverage"], rtol=ROUNDING, atol=0):
         sys.exit(f"{directory.name}: the rows cover {share} of the target, not {chosen[-1]['coverage']}")
 

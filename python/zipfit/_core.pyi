@@ -289,6 +289,8 @@ class Reader:
     @property
     def rows(self) -> int:
         """Rows read until now."""
+    def place(self, row: int) -> tuple[str, int, int]:
+        """The file of a row that was read, its line (from 1) and byte (from 0)."""
     @property
     def bytes_read(self) -> int:
         """Bytes on disk read until now, over all files."""

@@ -12,12 +12,17 @@ from zipfit.errors import ParameterError
 Where = ArrayLike | None
 """bool (N,), True for rows that may be chosen; None for all."""
 
+_LARGEST = np.iinfo(np.int64).max
+
 
 def checked_where(where: Where, rows: int) -> tuple[NDArray[np.bool_] | None, int]:
     """Return `where` as an array, and how many rows it keeps."""
     if where is None:
         return None, rows
     mask = np.asarray(where, order="C")
+    # An empty list has a dtype that nobody chose.
+    if not mask.size:
+        mask = mask.astype(np.bool_)
     if mask.dtype != np.bool_:
         raise ParameterError(f"where: dtype is {mask.dtype}; expected bool, True for rows that may be chosen")
     check_shape(mask, "where", rows)
@@ -28,10 +33,13 @@ def numbers(values: ArrayLike, name: str, dtype: type[np.generic], rows: int | N
     """Return a copy of `values` as a one-dimensional array of float64 or int64."""
     array = np.asarray(values)
     kinds, expected = ("iuf", "numbers") if dtype is np.float64 else ("iu", "whole numbers")
-    # An empty list has a dtype that nobody chose.
+    # As above.
     if array.size and array.dtype.kind not in kinds:
         raise ParameterError(f"{name}: dtype is {array.dtype}; expected {expected}")
     check_shape(array, name, rows)
+    if array.dtype == np.uint64 and dtype is np.int64 and len(too_large := np.flatnonzero(array > _LARGEST)):
+        row = int(too_large[0])
+        raise ParameterError(f"{name}: row {row} has {array[row]}; expected at most {_LARGEST}", row=row)
     return np.array(array, dtype=dtype, order="C")
 
 

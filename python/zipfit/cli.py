@@ -85,13 +85,18 @@ def select(
     ] = None,
     budget_bytes: Annotated[
         int | None,
-        typer.Option(metavar="B", help="The best rows whose texts have B bytes together.", rich_help_panel=AMOUNT),
+        typer.Option(
+            metavar="B",
+            help="The best rows, at most B bytes of text together; ends at the first row that does not fit, which "
+            "--cover passes over.",
+            rich_help_panel=AMOUNT,
+        ),
     ] = None,
     budget_tokens: Annotated[
         int | None,
         typer.Option(
             metavar="B",
-            help="The best rows that have B tokens together; needs --token-field or --tokenizer.",
+            help="The same with at most B tokens together; needs --token-field or --tokenizer.",
             rich_help_panel=AMOUNT,
         ),
     ] = None,
@@ -174,7 +179,8 @@ def select(
         typer.Option(
             metavar="FILE",
             help="Leave out rows that hold a piece of a row of this JSON Lines file, an evaluation set say; may be "
-            "repeated.",
+            "repeated. A row shorter than --exclude-overlap counts whole, so one of a single word can leave out nearly "
+            "all rows: drop such rows, or name a template of question and answer by --exclude-text.",
             rich_help_panel=ROWS,
         ),
     ] = None,
@@ -341,7 +347,10 @@ def _print_version() -> int:
 
 def _describe(result: SelectResult) -> str:
     counts = result.counts
-    did = "compared each with" if result.covered is None else "looked for what covers"
+    if result.covered is not None:
+        did = "looked for what covers"
+    else:
+        did = "compressed each with the help of" if result.metric == "gain" else "compared each with"
     seconds = f"{result.seconds:.1f} s"
     lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets)} of the target in {seconds}"]
     left_out = {
@@ -355,6 +364,8 @@ def _describe(result: SelectResult) -> str:
     chose = f"chose {_rows(counts['selected'])}"
     if result.groups is not None:
         chose += f" of {result.groups:,} group{'s' * (result.groups != 1)}"
+    if result.spent is not None:
+        chose += f", {result.spent:,} of {result.budget:,} {result.budget_unit}"
     if result.best_score is not None:
         chose += f", scores {result.best_score:.4f} to {result.last_score:.4f}"
     if result.covered is not None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from zipfit import _core
 from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
 from zipfit.inputs import TextData, resolve_target_text, to_texts
-from zipfit.selection import Selection, read_only
+from zipfit.selection import Selection, left_out, read_only, sha256
 
 
 def cover(
@@ -97,7 +97,7 @@ def cover(
     targets = to_texts(target, text=resolve_target_text(target, target_text, text), side="target", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
-    mask, eligible = checked_where(where, len(sources))
+    mask, _ = checked_where(where, len(sources))
     found = _core.cover(
         sources,
         targets,
@@ -120,7 +120,8 @@ def cover(
         "targets": len(targets),
         "target_sha256": targets.sha256(),
         "source_sha256": sources.sha256(),
-        "left_out_by_where": len(sources) - eligible,
+        **({} if counts is None else {"tokens_sha256": sha256(counts)}),
+        **left_out(mask),
         "left_out_as_copies_of_target": len(found.copies_of_target),
         "left_out_as_duplicates": len(found.duplicates),
     }

@@ -93,7 +93,8 @@ def contaminated(
         to case and to what stands between, or "N-byte" for N bytes in a row, as they are. "13-gram" is the default and
         the rule of GPT-3; "50-byte" is the length that GPT-4's report uses, and the better one where words are not set
         apart (it looks at letters and digits alone, this at all bytes). Short statements may need less, "8-gram" say.
-        An evaluation text that is shorter counts whole.
+        An evaluation text that is shorter counts whole: one of a single common word, "A" say, is in nearly every row,
+        so leave such texts out, or join question and answer (in a file by a template, `against_text`).
     text
         As in `rank`.
     against_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from zipfit.inputs import DEFAULT_TEXT
 from zipfit.ranking import Ranking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from zipfit.selection import Selection
@@ -116,7 +119,7 @@ def check(options: SelectOptions) -> None:
     """
     _check_amount(options)
     _check_pairs(options)
-    _check_sizes(options)
+    _check_limits(options)
     _check_filters(options)
     # Tried on one row, so that a wrong number is told now and not after hours of work.
     with warnings.catch_warnings(action="ignore"):
@@ -125,7 +128,8 @@ def check(options: SelectOptions) -> None:
         if options.cover:
             text = _core.Texts.from_iterable(["a text"], "source")
             amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
-            _core.cover(text, text, **amounts, tokens=tokens, beta=options.beta, threads=1)
+            with _names_of_options():
+                _core.cover(text, text, **amounts, tokens=tokens, beta=options.beta, threads=1)
         else:
             choose(Ranking(np.zeros(1), one), options, None, tokens, one)
 
@@ -137,7 +141,18 @@ def choose(
     tokens: NDArray[np.int64] | None,
     groups: NDArray[np.int64] | None,
 ) -> Selection:
-    """Choose rows by their scores in the way that the options say."""
+    """Choose rows by their scores in the way that the options say; errors and warnings speak of the options."""
+    with _names_of_options():
+        return _choose(ranking, options, where, tokens, groups)
+
+
+def _choose(
+    ranking: Ranking,
+    options: SelectOptions,
+    where: NDArray[np.bool_] | None,
+    tokens: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
+) -> Selection:
     if options.sample is not None:
         return ranking.sample(options.top_k or 0, options.sample, options.seed or 0, where=where)
     if options.group is not None and groups is not None:
@@ -150,6 +165,27 @@ def choose(
     if options.threshold is not None:
         return ranking.threshold(options.threshold, where=where)
     return ranking.top_k(options.top_k or 0, where=where)
+
+
+@contextlib.contextmanager
+def _names_of_options() -> Iterator[None]:
+    """Put the option in place of the argument of a function by which an error or a warning begins."""
+    options = {name: _option(name) for name in (*CHOOSERS, "beta", "seed")}
+    options |= {"k": "--top-k", "temperature": "--sample"}
+
+    def translated(message: str) -> str:
+        name, space, rest = message.partition(" ")
+        return options.get(name, name) + space + rest
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except ParameterError as error:
+            error.message = translated(error.message)
+            raise
+    for warning in caught:
+        warnings.warn(translated(str(warning.message)), warning.category, stacklevel=5)
 
 
 def _check_amount(options: SelectOptions) -> None:
@@ -193,11 +229,13 @@ def _check_tokens(options: SelectOptions) -> None:
         raise ParameterError("--token-field does not go with --tokenizer; leave one of them out")
 
 
-def _check_sizes(options: SelectOptions) -> None:
+def _check_limits(options: SelectOptions) -> None:
     low, high = options.min_bytes, options.max_bytes
     for name, limit in (("min_bytes", low), ("max_bytes", high)):
         if limit is not None and limit < 0:
             raise ParameterError(f"{_option(name)} is {limit}; sizes are 0 bytes or more")
+    if options.threads is not None and options.threads < 1:
+        raise ParameterError(f"--threads must be at least 1, got {options.threads}")
     if low is not None and high is not None and low > high:
         raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
 

@@ -7,6 +7,7 @@ for, which holds all texts. The chosen rows are copied from the sources at the e
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import numpy as np
 
 from zipfit import _core, manifest, writing
 from zipfit.covering import Cover, shortfall
+from zipfit.errors import BadRowError, ParameterError
 from zipfit.filtering import Filtered, Filters
 from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
 from zipfit.progress import bytes_bar, rows_bar
@@ -24,7 +26,7 @@ from zipfit.scorer import DEFAULT_METRIC
 from zipfit.tokens import TokenCounter, open_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -46,6 +48,14 @@ class SelectResult:
     counts: dict[str, int]
     """As in the manifest."""
     targets: int
+    metric: str | None
+    """None when rows were not chosen by a score of each."""
+    budget: int | None
+    """None when how much to choose was not said in bytes or tokens."""
+    budget_unit: str | None
+    """"bytes" or "tokens"; None without a budget."""
+    spent: int | None
+    """What the chosen rows have of it; None without a budget."""
     groups: int | None
     """Groups among the rows chosen; None when none were asked for."""
     beta: float | None
@@ -99,8 +109,10 @@ def select(options: SelectOptions) -> SelectResult:
             options.source, options.text, "source", options.id, options.token_field, group_field=options.group
         )
         target_reader = _core.Reader(options.target, target_text, "target")
-        target = target_reader.rest(threads)
-        filters = Filters(options, target if options.cover and options.dedup is not None else None, threads)
+        with _field_named_by("--target-text"):
+            target = target_reader.rest(threads)
+        with _field_named_by("--exclude-text"):
+            filters = Filters(options, target if options.cover and options.dedup is not None else None, threads)
         task = _Task(reader, target, filters, counter, options, threads)
         run = (_cover if options.cover else _rank)(task)
         outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
@@ -118,7 +130,7 @@ def select(options: SelectOptions) -> SelectResult:
             outputs=outputs,
         )
         writing.finish(output, content, started, threads)
-    return _result(run, options.output, started, threads)
+    return _result(run, options, started, threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +145,9 @@ class _Run:
     """Parameters whose value was not given but found."""
     beta: float | None = None
     targets: int
+    metric: str | None = None
+    spent: int | None
+    """Bytes or tokens of the chosen rows, whichever the budget is of."""
     library: tuple[str, str] | None = None
     """Name and version of the compressor's."""
     groups: int | None = None
@@ -161,6 +176,12 @@ class _Rows:
     sizes: NDArray[np.int64]
     tokens: NDArray[np.int64] | None
     groups: NDArray[np.int64] | None
+
+    def spent(self, options: SelectOptions, selection: Selection) -> int | None:
+        """Return what the chosen rows have of the budget; None without one."""
+        if options.budget_bytes is not None:
+            return int(self.sizes[selection.rows].sum())
+        return None if self.tokens is None else int(self.tokens[selection.rows].sum())
 
 
 def _rank(task: _Task) -> _Run:
@@ -193,6 +214,8 @@ def _rank(task: _Task) -> _Run:
         counts=counts,
         resolved=resolved,
         targets=len(target),
+        metric=scorer.metric,
+        spent=rows.spent(options, selection),
         library=scorer.library,
         groups=groups,
     )
@@ -246,6 +269,7 @@ def _cover(task: _Task) -> _Run:
         counts=counts,
         resolved={"beta": found.beta},
         targets=len(target),
+        spent=rows.spent(options, selection),
         beta=found.beta,
     )
 
@@ -266,7 +290,10 @@ def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[
                 progress(len(batch))
             sizes.append(batch.texts.sizes())
             if counter is not None:
-                tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+                try:
+                    tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
+                except ParameterError as error:
+                    raise _placed(error, reader) from error.__cause__
             elif batch.tokens is not None:
                 tokens.append(batch.tokens)
             if batch.groups is not None:
@@ -277,6 +304,26 @@ def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[
         tokens=np.concatenate(tokens) if tokens else None,
         groups=np.concatenate(groups) if groups else None,
     )
+
+
+def _placed(error: ParameterError, reader: _core.Reader) -> ParameterError:
+    """Return the same error about a row, with its file and line in place of its number."""
+    if error.row is None:
+        return error
+    path, line, byte = reader.place(error.row)
+    message = error.message.removeprefix(f"source row {error.row}: ")
+    return ParameterError(f"{path}:{line} (byte {byte}): {message}", path=path, row=error.row, line=line, byte=byte)
+
+
+@contextlib.contextmanager
+def _field_named_by(option: str) -> Iterator[None]:
+    """Name the option to a reader whose rows lack a field, since they were read by that of the sources."""
+    try:
+        yield
+    except BadRowError as error:
+        if ": no field " in error.message:
+            error.message += f"; name the field of these rows by {option}"
+        raise
 
 
 def _batch_progress(
@@ -296,7 +343,7 @@ def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: 
     selection = choose(ranking, options, filtered.where, rows.tokens, rows.groups)
     if not len(selection) and options.threshold is not None:
         best = ranking.scores[filtered.where].max()
-        message = f"threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
+        message = f"--threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
         warnings.warn(message, UserWarning, stacklevel=4)
     if rows.groups is not None and (note := _small_groups(rows.groups, filtered.where, options.top_k or 0)):
         warnings.warn(note, UserWarning, stacklevel=4)
@@ -323,8 +370,10 @@ def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
     return parameters | {"target_text": target_text}
 
 
-def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectResult:
+def _result(run: _Run, options: SelectOptions, started: datetime, threads: int) -> SelectResult:
     scores = run.selection.scores
+    budgets = {"bytes": options.budget_bytes, "tokens": options.budget_tokens}
+    unit, budget = next(((unit, amount) for unit, amount in budgets.items() if amount is not None), (None, None))
     files: tuple[str, ...] = writing.FILE_NAMES
     if run.filtered is not None:
         files = (writing.LEFT_OUT_NAME, *files)
@@ -332,10 +381,14 @@ def _result(run: _Run, output: str, started: datetime, threads: int) -> SelectRe
     if isinstance(run.selection, Cover):
         covered = float(run.selection.coverage[-1]) if len(scores) else 0.0
     return SelectResult(
-        output=output,
+        output=options.output,
         files=files,
         counts=run.counts,
         targets=run.targets,
+        metric=run.metric,
+        budget=budget,
+        budget_unit=unit,
+        spent=run.spent,
         groups=run.groups,
         beta=run.beta,
         covered=covered,

@@ -18,7 +18,7 @@ from zipfit import _core
 from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
 from zipfit.errors import ParameterError
 from zipfit.labels import group_codes
-from zipfit.selection import Selection, read_only
+from zipfit.selection import Selection, left_out, read_only, sha256
 
 _MAX_SEED = 2**64 - 1
 
@@ -37,7 +37,8 @@ class Ranking:
         default, when they are not known.
     provenance
         What the scores were made from, strings and numbers by name; the version and the number of rows are added.
-        None, the default, when there is nothing else to say.
+        None, the default, when there is nothing else to say. Unless ``source_sha256`` is among them, as it is after
+        `zipfit.rank`, hashes of the scores and the sizes are added, which determine them too.
 
     Raises
     ------
@@ -58,6 +59,10 @@ class Ranking:
         rows = len(self._scores)
         self._sizes = None if sizes is None else read_only(numbers(sizes, "sizes", np.int64, rows))
         self._provenance = {"version": _core.__version__, **(provenance or {}), "sources": rows}
+        if "source_sha256" not in self._provenance:
+            self._provenance["scores_sha256"] = sha256(self._scores)
+            if self._sizes is not None:
+                self._provenance["sizes_sha256"] = sha256(self._sizes)
         self._order: NDArray[np.int64] | None = None
         if not np.isfinite(self._scores).all():
             _core.order(self._scores)  # raises, naming the row; now, and not when the order is first asked for
@@ -83,6 +88,8 @@ class Ranking:
     def provenance(self) -> dict[str, Any]:
         """What determines the scores: version, metric, compressor with its library, aggregate, counts, hashes.
 
+        ``source_sha256`` and ``target_sha256`` are those of the texts. Scores of another origin have ``scores_sha256``
+        and, with sizes, ``sizes_sha256`` in their place: of the bytes of the arrays (float64, int64; little-endian).
         A copy, and nothing but strings and numbers, ready for ``json.dumps``.
         """
         return dict(self._provenance)
@@ -123,7 +130,7 @@ class Ranking:
         if k > eligible:
             warnings.warn(_all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
-        return self._select(rows, eligible, chooser="top_k", top_k=k)
+        return self._select(rows, mask, chooser="top_k", top_k=k)
 
     def top_fraction(self, fraction: float, *, where: Where = None) -> Selection:
         """Choose the best rows, this fraction of those that may be chosen.
@@ -140,9 +147,9 @@ class Ranking:
         ParameterError
             `fraction` is not in (0, 1].
         """
-        mask, eligible = checked_where(where, len(self))
+        mask, _ = checked_where(where, len(self))
         rows = _core.top_fraction(self.order, mask, real_number(fraction, "top_fraction"))
-        return self._select(rows, eligible, chooser="top_fraction", top_fraction=float(fraction))
+        return self._select(rows, mask, chooser="top_fraction", top_fraction=float(fraction))
 
     def threshold(self, threshold: float, *, where: Where = None) -> Selection:
         """Choose all rows whose score is at least `threshold`; there may be none.
@@ -160,9 +167,9 @@ class Ranking:
         ParameterError
             `threshold` is NaN.
         """
-        mask, eligible = checked_where(where, len(self))
+        mask, _ = checked_where(where, len(self))
         rows = _core.threshold(self.order, mask, self._scores, real_number(threshold, "threshold"))
-        return self._select(rows, eligible, chooser="threshold", threshold=float(threshold))
+        return self._select(rows, mask, chooser="threshold", threshold=float(threshold))
 
     def within(
         self,
@@ -173,6 +180,10 @@ class Ranking:
         where: Where = None,
     ) -> Selection:
         """Choose the best rows that together fit a budget, ending before the first that does not.
+
+        What is chosen is the longest such beginning of the order: later rows that would still fit are not looked at,
+        so that the budget is an upper bound, and one long row near the top can leave much of it unspent (`where` can
+        leave that row out).
 
         Parameters
         ----------
@@ -203,7 +214,8 @@ class Ranking:
             best = self.order[0] if mask is None else self.order[mask[self.order]][0]
             message = f"budget of {budget} {unit} is below the {costs[best]} {unit} of the best row (row {best})"
             warnings.warn(message + "; nothing is selected", UserWarning, stacklevel=2)
-        return self._select(rows, eligible, chooser="within", **{f"budget_{unit}": budget})
+        counted = {"tokens_sha256": sha256(costs)} if unit == "tokens" else {}
+        return self._select(rows, mask, chooser="within", **{f"budget_{unit}": budget}, **counted)
 
     def sample(self, k: int, temperature: float, seed: int = 0, *, where: Where = None) -> Selection:
         """Draw k rows without replacement, each draw in proportion to exp(score / temperature).
@@ -255,7 +267,7 @@ class Ranking:
         if k > eligible:
             warnings.warn(_all_selected("k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.sample(self.order, mask, self._scores, min(k, max(len(self), 1)), temperature, seed)
-        return self._select(rows, eligible, chooser="sample", k=k, temperature=temperature, seed=seed)
+        return self._select(rows, mask, chooser="sample", k=k, temperature=temperature, seed=seed)
 
     def per_group(self, labels: Iterable[Any], k: int, *, where: Where = None) -> Selection:
         """Choose the k best rows of each group: quotas by language, origin or topic.
@@ -288,9 +300,10 @@ class Ranking:
         """
         k = whole_number(k, "k")
         codes, groups = group_codes(labels, len(self))
-        mask, eligible = checked_where(where, len(self))
+        mask, _ = checked_where(where, len(self))
         rows = _core.per_group(self.order, mask, codes, min(k, max(len(self), 1)))
-        return self._select(rows, eligible, chooser="per_group", k=k, groups=groups)
+        hashed = sha256(codes)
+        return self._select(rows, mask, chooser="per_group", k=k, groups=groups, labels_sha256=hashed)
 
     def _costs(self, unit: str, tokens: ArrayLike | None) -> NDArray[np.int64]:
         if unit == "tokens":
@@ -303,8 +316,8 @@ class Ranking:
             raise ParameterError("budget_bytes needs the size of each text; make the ranking with sizes=")
         return self._sizes
 
-    def _select(self, rows: NDArray[np.int64], eligible: int, **chosen: Any) -> Selection:
-        provenance = {**self._provenance, **chosen, "left_out_by_where": len(self) - eligible}
+    def _select(self, rows: NDArray[np.int64], mask: NDArray[np.bool_] | None, **chosen: Any) -> Selection:
+        provenance = {**self._provenance, **chosen, **left_out(mask)}
         return Selection(rows, self._scores[rows], provenance=provenance)
 
 

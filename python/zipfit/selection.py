@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -47,7 +48,12 @@ class Selection:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What determines the selection: that of the ranking, the chooser and its value, the rows left out. A copy."""
+        """What determines the selection: that of the ranking, the chooser and its values. A copy.
+
+        Arrays that had a part in it are there as a hash of their bytes (little-endian), and not if none was given:
+        ``where_sha256``; ``tokens_sha256``, for a budget of tokens; ``labels_sha256``, for groups, of the number of
+        each row's group (int64), numbered in the order of their coming, since their names choose nothing.
+        """
         return dict(self._provenance)
 
     def __len__(self) -> int:
@@ -117,6 +123,19 @@ class Selection:
         from zipfit import writing
 
         writing.write_selection(self, directory, source, keep_order=keep_order, overwrite=overwrite)
+
+
+def left_out(mask: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Return what provenance says of the argument `where`."""
+    if mask is None:
+        return {"left_out_by_where": 0}
+    return {"left_out_by_where": int(np.count_nonzero(~mask)), "where_sha256": sha256(mask)}
+
+
+def sha256(array: NDArray[Any]) -> str:
+    """Return the hash of an array's entries, little-endian, one after another."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return hashlib.sha256(little.data).hexdigest()
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

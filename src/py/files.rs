@@ -102,6 +102,14 @@ impl PyReader {
         lock(&self.0).group_names().to_vec()
     }
 
+    fn place(&self, py: Python<'_>, row: usize) -> PyResult<(String, u64, u64)> {
+        let reader = lock(&self.0);
+        match reader.places().get(row) {
+            Some(place) => Ok((reader.path(place.file).to_string_lossy().into_owned(), place.line, place.byte)),
+            None => Err(to_python(py, Error::parameter(format!("row {row} is not read yet")))),
+        }
+    }
+
     #[getter]
     fn bytes_read(&self) -> u64 {
         lock(&self.0).bytes_read()

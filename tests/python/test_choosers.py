@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,10 @@ class TestBudgets:
         if len(rows) < len(eligible):
             assert spent + costs[eligible[len(rows)]] > budget
 
+    def test_the_largest_count_of_tokens_is_taken_as_it_is(self) -> None:
+        tokens = np.array([1, 2**63 - 1], np.uint64)
+        assert zipfit.Ranking([0.2, 0.1]).within(budget_tokens=3, tokens=tokens).rows.tolist() == [0]
+
 
 class TestPermutations:
     @given(st.lists(SCORE, min_size=2, max_size=20, unique=True), st.data())
@@ -100,9 +106,12 @@ class TestPermutations:
             assert ours.rows.tolist() == [permutation[row] for row in theirs.rows]
 
     def test_a_sample_follows_the_row_numbers_and_not_the_texts(self) -> None:
-        # Noise belongs to a row number, so equal scores in another order draw others: told in the documentation.
-        ranking = zipfit.Ranking(np.zeros(1000))
-        assert ranking.sample(5, 1.0).rows.tolist() == zipfit.Ranking(np.zeros(1000)[::-1]).sample(5, 1.0).rows.tolist()
+        # Noise belongs to a row number, so the same scores in another order draw others: told in the documentation.
+        scores = np.repeat([0.0, 1.0], 500)
+        permutation = np.random.default_rng(0).permutation(1000)
+        drawn = zipfit.Ranking(scores).sample(50, 1.0).rows
+        other = zipfit.Ranking(scores[permutation]).sample(50, 1.0).rows
+        assert set(permutation[other]) != set(drawn)
 
 
 class TestSamples:
@@ -198,7 +207,7 @@ class TestSamples:
     def test_provenance_says_how_the_rows_were_drawn(self) -> None:
         picked = zipfit.Ranking([0.1, 0.2]).sample(1, 2, np.uint64(2**64 - 1))  # type: ignore[arg-type]
         expected = {"chooser": "sample", "k": 1, "temperature": 2.0, "seed": 2**64 - 1, "left_out_by_where": 0}
-        assert picked.provenance == {"version": zipfit.__version__, "sources": 2, **expected}
+        assert picked.provenance == {**zipfit.Ranking([0.1, 0.2]).provenance, **expected}
 
 
 class TestQuotas:
@@ -283,5 +292,55 @@ class TestQuotas:
 
     def test_provenance_says_how_many_groups_there_are(self) -> None:
         picked = zipfit.Ranking([0.1, 0.2, 0.3]).per_group(["a", "b", "a"], 1, where=[True, True, False])
-        expected = {"chooser": "per_group", "k": 1, "groups": 2, "left_out_by_where": 1}
-        assert picked.provenance == {"version": zipfit.__version__, "sources": 3, **expected}
+        hashes = {
+            "labels_sha256": hashlib.sha256(struct.pack("<3q", 0, 1, 0)).hexdigest(),
+            "where_sha256": hashlib.sha256(bytes([1, 1, 0])).hexdigest(),
+        }
+        expected = {"chooser": "per_group", "k": 1, "groups": 2, "left_out_by_where": 1, **hashes}
+        assert picked.provenance == {**zipfit.Ranking([0.1, 0.2, 0.3]).provenance, **expected}
+
+
+class TestProvenance:
+    ranking = zipfit.Ranking([0.1, 0.4, 0.2], [1, 2, 3])
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    @pytest.mark.parametrize(
+        "choose",
+        [
+            lambda ranking, where: ranking.top_k(1, where=where),
+            lambda ranking, where: ranking.top_fraction(0.5, where=where),
+            lambda ranking, where: ranking.threshold(0.1, where=where),
+            lambda ranking, where: ranking.within(budget_bytes=3, where=where),
+            lambda ranking, where: ranking.sample(1, 0.1, where=where),
+            lambda ranking, where: ranking.per_group(["a", "b", "a"], 1, where=where),
+        ],
+    )
+    def test_rows_left_out_are_told_apart(self, choose: Any) -> None:
+        masks = [[True, True, False], [True, False, True]]
+        one, other = (choose(self.ranking, np.array(mask)).provenance for mask in masks)
+        assert one.pop("where_sha256") != other.pop("where_sha256")
+        assert one == other
+        assert "where_sha256" not in self.ranking.top_k(1).provenance
+
+    def test_tokens_are_told_apart_and_their_types_are_not(self) -> None:
+        def provenance(tokens: Any) -> dict[str, Any]:
+            return self.ranking.within(budget_tokens=3, tokens=tokens).provenance
+
+        assert provenance([1, 2, 1]) != provenance([1, 2, 2])
+        assert provenance([1, 2, 1]) == provenance(np.array([1, 2, 1], ">i2"))
+        assert "tokens_sha256" not in self.ranking.within(budget_bytes=3).provenance
+
+    def test_groups_are_told_apart_and_their_names_are_not(self) -> None:
+        def provenance(labels: list[Any]) -> dict[str, Any]:
+            return self.ranking.per_group(labels, 1).provenance
+
+        assert provenance(["a", "b", "a"]) != provenance(["a", "b", "b"])
+        assert provenance(["a", "b", "a"]) == provenance([7, "x", 7])
+
+    def test_scores_and_sizes_of_another_origin_are_told_apart(self) -> None:
+        one = zipfit.Ranking([0.1, 0.2], [3, 4], provenance={"model": "m"}).provenance
+        for scores, sizes in (([0.1, 0.3], [3, 4]), ([0.1, 0.2], [3, 5])):
+            assert zipfit.Ranking(scores, sizes, provenance={"model": "m"}).provenance != one
+            # Also where the provenance of others is passed on.
+            assert zipfit.Ranking(scores, sizes, provenance=one).provenance != one
+        assert "scores_sha256" not in zipfit.rank(["a"], ["b"]).provenance

@@ -130,6 +130,30 @@ def test_rows_can_be_kept_out_by_where() -> None:
     assert picked.provenance["left_out_by_where"] == 1
 
 
+def test_provenance_tells_apart_what_was_left_out_and_how_tokens_were_counted() -> None:
+    source, target = ["abcdef", "abcd", "cdef"], ["abcdefg"]
+    masks = [[False, True, True], [True, False, True]]
+    one, other = (zipfit.cover(source, target, top_k=1, where=where).provenance for where in masks)
+    assert one.pop("where_sha256") != other.pop("where_sha256")
+    assert one == other
+    counts = [[9, 3, 2], [9, 2, 3]]
+    one, other = (zipfit.cover(source, target, budget_tokens=5, tokens=tokens).provenance for tokens in counts)
+    assert one.pop("tokens_sha256") != other.pop("tokens_sha256")
+    assert one == other
+    assert not {"where_sha256", "tokens_sha256"} & zipfit.cover(source, target, top_k=1).provenance.keys()
+
+
+@pytest.mark.filterwarnings("ignore:nothing is left to gain")
+def test_a_budget_beyond_every_integer_type_takes_what_there_is_to_gain() -> None:
+    options: list[dict[str, Any]] = [{"budget_bytes": 10**40}, {"top_k": 10**40}]
+    for amount in options:
+        assert zipfit.cover(["abcdef", "xyz"], ["abcdefg"], beta=1, **amount).rows.tolist() == [0]
+
+
+def test_no_rows_are_covered_with_no_mask() -> None:
+    assert len(zipfit.cover([], ["abcdefg"], top_k=1, where=[])) == 0
+
+
 def test_results_do_not_depend_on_threads_and_survive_pickling(tmp_path: Path) -> None:
     source, target = functions(100), functions(130)[-10:]
     picked = [zipfit.cover(source, target, budget_bytes=4000, threads=threads) for threads in (1, 2, 3)]
@@ -157,12 +181,17 @@ def test_results_do_not_depend_on_threads_and_survive_pickling(tmp_path: Path) -
         ({"top_k": 1, "beta": 0}, "beta must be a number above 0 (between 1e-9 and 1e15), got 0"),
         ({"top_k": 1, "beta": -1.0}, "beta must be a number above 0 (between 1e-9 and 1e15), got -1"),
         ({"top_k": 1, "beta": "1"}, "beta must be a number, got '1'"),
+        ({"top_k": 1, "beta": 10**400}, "beta is beyond the range of float64, which ends at 1.8e308"),
         ({"budget_tokens": 1}, "budget_tokens needs tokens=, the number of tokens of each row"),
         (
             {"top_k": 1, "tokens": [1, 1]},
             "tokens= has an effect on budget_tokens alone; leave it out or give budget_tokens",
         ),
         ({"budget_tokens": 1, "tokens": [1]}, "tokens: 1 entries; expected one a row, 2"),
+        (
+            {"budget_tokens": 1, "tokens": np.array([1, 2**64 - 1], np.uint64)},
+            "tokens: row 1 has 18446744073709551615; expected at most 9223372036854775807",
+        ),
         ({"budget_tokens": 1, "tokens": [1, -1]}, "source row 1: tokens is -1; a row cannot have less than 0"),
         ({"top_k": 1, "where": [1, 0]}, "where: dtype is int64; expected bool, True for rows that may be chosen"),
         ({"top_k": 1, "where": [True]}, "where: 1 entries; expected one a row, 2"),

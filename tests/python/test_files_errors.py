@@ -192,7 +192,7 @@ def test_a_bad_row_of_the_target_is_told_like_one_of_the_source(folder: Path) ->
         ),
         (["--aggregate", "top-0"], 'aggregate "top-0" is not known; use mean, max or top-M with M of 1 or more'),
         (["--text", "{a"], 'template "{a": a field is not closed; write {{ for a brace'),
-        (["--threads", "0"], "threads must be at least 1, got 0"),
+        (["--threads", "0"], "--threads must be at least 1, got 0"),
         (["--min-bytes", "-1"], "--min-bytes is -1; sizes are 0 bytes or more"),
         (
             ["--min-bytes", "9", "--max-bytes", "8"],
@@ -219,12 +219,12 @@ CHOOSERS = "--top-k, --top-fraction, --threshold, --budget-bytes, --budget-token
             ["--top-k", "1", "--threshold", "0.1"],
             f"say how much to choose by exactly one of {CHOOSERS}; got --top-k and --threshold",
         ),
-        (["--top-k", "0"], "top_k must be at least 1, got 0"),
-        (["--top-k", "-3"], "top_k must be at least 1, got -3"),
-        (["--top-fraction", "0"], "top_fraction must be above 0 and at most 1, got 0"),
-        (["--top-fraction", "1.5"], "top_fraction must be above 0 and at most 1, got 1.5"),
-        (["--threshold", "nan"], "threshold must be a finite number, got NaN"),
-        (["--budget-bytes", "0"], "budget_bytes must be at least 1, got 0"),
+        (["--top-k", "0"], "--top-k must be at least 1, got 0"),
+        (["--top-k", "-3"], "--top-k must be at least 1, got -3"),
+        (["--top-fraction", "0"], "--top-fraction must be above 0 and at most 1, got 0"),
+        (["--top-fraction", "1.5"], "--top-fraction must be above 0 and at most 1, got 1.5"),
+        (["--threshold", "nan"], "--threshold must be a finite number, got NaN"),
+        (["--budget-bytes", "0"], "--budget-bytes must be at least 1, got 0"),
         (
             ["--budget-tokens", "5"],
             "--budget-tokens needs --token-field, the integer field that holds the tokens of each row, or --tokenizer, "
@@ -244,7 +244,7 @@ def test_a_wrong_amount_is_told_in_one_sentence(folder: Path, chooser: list[str]
 
 def test_a_wrong_amount_is_told_before_any_file_is_read(folder: Path) -> None:
     sentence = refusal(folder, "missing.jsonl", "--target", "missing.jsonl", "-o", "out", "--top-k", "0")
-    assert sentence == "top_k must be at least 1, got 0"
+    assert sentence == "--top-k must be at least 1, got 0"
 
 
 def test_a_missing_file_is_told_by_its_name(folder: Path) -> None:

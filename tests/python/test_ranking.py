@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import pickle
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +147,7 @@ class TestRanking:
         assert ranking.order.shape == (0,)
         assert repr(ranking) == "Ranking(0 rows)"
         assert len(ranking.threshold(0.0)) == 0
+        assert len(ranking.threshold(0.0, where=[])) == 0
         with pytest.warns(UserWarning, match="top_k is 1, but only 0 rows can be chosen"):
             assert len(ranking.top_k(1)) == 0
 
@@ -164,10 +167,13 @@ class TestRanking:
         assert hashes(["ab", "c"]) == hashes([b"ab", b"c"]) == hashes(pa.array(["ab", "c"]))
         assert hashes(["ab", "c"]) != hashes(["a", "bc"])
 
-    def test_provenance_of_other_scores_is_version_and_count(self) -> None:
-        assert zipfit.Ranking([1.0, 2.0]).provenance == {"version": zipfit.__version__, "sources": 2}
-        own = zipfit.Ranking([1.0, 2.0], provenance={"model": "a classifier"})
-        assert own.provenance == {"version": zipfit.__version__, "model": "a classifier", "sources": 2}
+    def test_provenance_of_other_scores_is_version_count_and_hashes(self) -> None:
+        scores = hashlib.sha256(struct.pack("<2d", 1.0, 2.0)).hexdigest()
+        expected = {"version": zipfit.__version__, "sources": 2, "scores_sha256": scores}
+        assert zipfit.Ranking([1, 2]).provenance == expected
+        own = zipfit.Ranking([1.0, 2.0], [3, 4], provenance={"model": "a classifier"})
+        sizes = hashlib.sha256(struct.pack("<2q", 3, 4)).hexdigest()
+        assert own.provenance == {**expected, "model": "a classifier", "sizes_sha256": sizes}
         assert own.top_k(1).take(["a", "b"]) == ["b"]
 
     def test_provenance_handed_out_is_a_copy(self) -> None:
@@ -264,6 +270,10 @@ class TestChoosers:
             ({"budget_tokens": 1, "tokens": [1]}, "tokens: 1 entries; expected one a row, 4"),
             ({"budget_tokens": 1, "tokens": [1.0] * 4}, "tokens: dtype is float64; expected whole numbers"),
             (
+                {"budget_tokens": 1, "tokens": np.array([1, 1, 2**63, 1], np.uint64)},
+                "tokens: row 2 has 9223372036854775808; expected at most 9223372036854775807",
+            ),
+            (
                 {"budget_tokens": 1, "tokens": [1, 1, -7, 1]},
                 "source row 2: cost is -7; bytes and tokens cannot be negative",
             ),
@@ -325,7 +335,8 @@ class TestChoosers:
 
     def test_provenance_says_how_the_rows_were_chosen(self) -> None:
         where = [True, True, True, False]
-        base = {"version": zipfit.__version__, "sources": 4, "left_out_by_where": 1}
+        mask = hashlib.sha256(bytes([1, 1, 1, 0])).hexdigest()
+        base = {**self.ranking.provenance, "left_out_by_where": 1, "where_sha256": mask}
         chosen: dict[str, tuple[zipfit.Selection, dict[str, float]]] = {
             "top_k": (self.ranking.top_k(2, where=where), {"top_k": 2}),
             "top_fraction": (self.ranking.top_fraction(0.5, where=where), {"top_fraction": 0.5}),

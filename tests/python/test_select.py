@@ -100,7 +100,7 @@ def test_a_threshold_above_all_scores_writes_empty_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "note"),
     [
-        (["--threshold", "2"], "threshold is 2, above the best score, {best:.6g}; nothing is selected"),
+        (["--threshold", "2"], "--threshold is 2, above the best score, {best:.6g}; nothing is selected"),
         (
             ["--threshold", "0", "--min-bytes", "999"],
             "the limits on size leave no row to choose from; nothing is selected",
@@ -241,7 +241,7 @@ def test_k_above_the_number_of_rows_takes_all_with_a_warning(folder: Path) -> No
     done = zipfit_cli(*("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "7", "-o", "out"), cwd=folder)
     assert done.returncode == 0
     assert len(read_rows(folder / "out" / "selected.jsonl")) == 6
-    warning = "zipfit: warning: top_k is 7, but only 6 rows can be chosen; all of them are selected"
+    warning = "zipfit: warning: --top-k is 7, but only 6 rows can be chosen; all of them are selected"
     assert done.stderr.splitlines()[0] == warning
 
 
@@ -343,6 +343,41 @@ def test_a_summary_goes_to_standard_error(folder: Path) -> None:
     assert wrote == "wrote selected.jsonl, selection.jsonl, run.json, manifest.json in out"
 
 
+@pytest.mark.parametrize("way", [[], ["--cover"], ["--metric", "gain"]])
+@pytest.mark.parametrize("unit", ["bytes", "tokens"])
+def test_a_budget_and_what_was_spent_of_it_are_told(folder: Path, way: list[str], unit: str) -> None:
+    rows = ({"text": text, "tokens": len(text.split())} for text in SOURCE_TEXTS)
+    (folder / "pool.jsonl").write_bytes(lines_of(rows))
+    amount = ["--budget-bytes", "60"] if unit == "bytes" else ["--budget-tokens", "14", "--token-field", "tokens"]
+    done = zipfit_cli(*("select", "pool.jsonl", "--target", "target.jsonl", "-o", "out", *amount, *way), cwd=folder)
+    chosen = [row["text"] for row in read_rows(folder / "out" / "selected.jsonl")]
+    cost = {"bytes": len, "tokens": lambda text: len(text.split())}[unit]
+    said = f"chose {len(chosen)} rows, {sum(map(cost, chosen))} of {amount[1]} {unit}, scores "
+    assert done.stderr.splitlines()[-2].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("way", "verb"),
+    [
+        (["--metric", "gain"], "compressed each with the help of"),
+        (["--metric", "cdm"], "compared each with"),
+        (["--cover"], "looked for what covers"),
+    ],
+)
+def test_a_summary_says_what_was_done_with_the_target(folder: Path, way: list[str], verb: str) -> None:
+    done = zipfit_cli(
+        *("select", "pool.jsonl", "--target", "target.jsonl", "-o", "out", "--top-k", "1", *way), cwd=folder
+    )
+    assert f"read 6 rows and {verb} 2 rows of the target in " in done.stderr
+
+
+def test_a_target_without_the_field_of_the_sources_names_the_option_for_it(folder: Path) -> None:
+    (folder / "other.jsonl").write_bytes(lines_of([{"body": "a"}]))
+    done = zipfit_cli("select", "pool.jsonl", "--target", "other.jsonl", "--top-k", "1", "-o", "out", cwd=folder)
+    sentence = 'no field "text"; fields here: "body"; name the field of these rows by --target-text'
+    assert done.stderr == f"zipfit: other.jsonl:1 (byte 0): {sentence}\n"
+
+
 def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> None:
     done = zipfit_cli(
         *("select", "pool.jsonl", "--target", "target.jsonl", "--top-k", "2", "-o", "out", "--json"), cwd=folder
@@ -358,6 +393,10 @@ def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> N
         "output": "out",
         "counts": manifest_of(folder / "out")["counts"],
         "targets": 2,
+        "metric": "ncd",
+        "budget": None,
+        "budget_unit": None,
+        "spent": None,
         "groups": None,
         "beta": None,
         "covered": None,

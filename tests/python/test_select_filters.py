@@ -333,7 +333,10 @@ def test_filters_that_leave_no_row_are_told(folder: Path, way: list[str], filter
     [
         (b'{"text": "fine"}\n{"text": 3}\n', ':2 (byte 26): field "text" is a number, expected a string'),
         (b'{"text": "fine"}\n\n{"text": " .;"}\n', ":3 (byte 18): no word to look for, and so it would be in every"),
-        (b'{"text": "fine"}\n{"question": "b"}\n', ':2 (byte 17): no field "text"; fields here: "question"'),
+        (
+            b'{"text": "fine"}\n{"question": "b"}\n',
+            ':2 (byte 17): no field "text"; fields here: "question"; name the field of these rows by --exclude-text',
+        ),
         (b"\n", ": against has 0 rows; there is nothing to look for"),
     ],
 )

@@ -96,7 +96,7 @@ def test_cover_lists_the_copies_that_it_left_out(folder: Path) -> None:
         "left out 1 row as repeats of an earlier row",
     ]
     covered = read_rows(folder / "out" / "selection.jsonl")[-1]["coverage"]
-    assert chose.startswith(f"chose {selected} rows, scores ")
+    assert chose.startswith(f"chose {selected} rows, ")
     assert chose.endswith(f", coverage {covered:.3f} at beta 1.091"), chose
 
 
@@ -188,6 +188,12 @@ def test_sample_draws_what_the_method_of_its_name_does(folder: Path, seed: int |
     assert [line["row"] for line in read_rows(folder / "out" / "selection.jsonl")] == expected.rows.tolist()
     assert manifest_of(folder)["seed"] == (seed or 0)
     assert manifest_of(folder)["parameters"]["sample"] == 0.1
+
+
+def test_a_sample_of_more_rows_than_there_are_speaks_of_the_option(folder: Path) -> None:
+    said = select(folder, "--top-k", "99", "--sample", "0.1")
+    warning = "--top-k is 99, but only 10 rows can be chosen; all of them are selected"
+    assert said.splitlines()[0] == f"zipfit: warning: {warning}"
 
 
 def test_group_chooses_the_best_of_each(folder: Path) -> None:

@@ -441,6 +441,18 @@ def test_select_takes_the_name_of_a_tiktoken_encoding(folder: pathlib.Path) -> N
     assert sum(counts) <= 2_000
 
 
+@pytest.mark.parametrize("way", [[], ["--cover"]])
+def test_a_row_that_the_tokenizer_cannot_take_is_told_by_file_and_line(folder: pathlib.Path, way: list[str]) -> None:
+    tokenizers.Tokenizer(models.WordLevel({"a": 0})).save(str(folder / "words.json"))
+    write_texts(folder / "first.jsonl", ["a"])
+    (folder / "pool.jsonl").write_bytes(b'{"text": "a"}\n\n{"text": "b"}\n')
+    files = ("first.jsonl", "pool.jsonl", "--target", "target.jsonl", "-o", "out", "--tokenizer", "words.json")
+    done = zipfit_cli("select", *files, "--budget-tokens", "9", *way, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith('zipfit: pool.jsonl:3 (byte 15): the tokenizer fails: "WordLevel error: ')
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("tokenizer", "said"),
     [
