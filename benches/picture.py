@@ -82,7 +82,7 @@ def draw_steps(axes: Axes) -> None:
 
 
 def draw_curves(axes: Axes) -> None:
-    """Share of the target that the chosen rows cover, as they become more."""
+    """Coverage by the chosen rows, as they become more."""
     with tempfile.TemporaryDirectory() as name:
         source, target = (report.read_texts(path) for path in report.demo_texts(Path(name)))
     by_chance = zipfit.Ranking([random.Random(0).random() for _ in source], [len(text) for text in source])
@@ -94,14 +94,14 @@ def draw_curves(axes: Axes) -> None:
     }
     beta = max(1.0, BUDGET / len(b"\n".join(target)))
     for (name, picked), style in zip(ways.items(), ["-", "--", "-.", ":"], strict=True):
-        coverage, spent, shares = answers.Coverage(target, beta), [0], [0.0]
+        coverage, spent, coverages = answers.Coverage(target, beta), [0], [0.0]
         for text in picked.take(source):
             coverage.add(coverage.counts(text))
             spent.append(spent[-1] + len(text))
-            shares.append(coverage.share())
-        axes.plot(np.array(spent) / 1000, 100 * np.array(shares), style, color=DARK, label=name)
+            coverages.append(coverage.share())
+        axes.plot(np.array(spent) / 1000, coverages, style, color=DARK, label=name)
     axes.set_xlabel("kilobytes chosen (rows of zipfit demo)")
-    axes.set_ylabel("% of the target covered")
+    axes.set_ylabel(f"coverage at beta {beta:.1f}")
     axes.set_title("what it comes to", loc="left")
     axes.legend(frameon=False)
 

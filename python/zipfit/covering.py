@@ -97,7 +97,7 @@ def cover(
     targets = to_texts(target, text=resolve_target_text(target, target_text, text), side="target", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
-    mask, _ = checked_where(where, len(sources))
+    mask, eligible = checked_where(where, len(sources))
     found = _core.cover(
         sources,
         targets,
