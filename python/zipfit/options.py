@@ -134,39 +134,6 @@ def check(options: SelectOptions) -> None:
             choose(Ranking(np.zeros(1), one), options, None, tokens, one)
 
 
-def choose(
-    ranking: Ranking,
-    options: SelectOptions,
-    where: NDArray[np.bool_] | None,
-    tokens: NDArray[np.int64] | None,
-    groups: NDArray[np.int64] | None,
-) -> Selection:
-    """Choose rows by their scores in the way that the options say; errors and warnings speak of the options."""
-    with _names_of_options():
-        return _choose(ranking, options, where, tokens, groups)
-
-
-def _choose(
-    ranking: Ranking,
-    options: SelectOptions,
-    where: NDArray[np.bool_] | None,
-    tokens: NDArray[np.int64] | None,
-    groups: NDArray[np.int64] | None,
-) -> Selection:
-    if options.sample is not None:
-        return ranking.sample(options.top_k or 0, options.sample, options.seed or 0, where=where)
-    if options.group is not None and groups is not None:
-        return ranking.per_group(groups, options.top_k or 0, where=where)
-    if options.budget_bytes is not None or options.budget_tokens is not None:
-        budgets = {name: getattr(options, name) for name in ("budget_bytes", "budget_tokens")}
-        return ranking.within(**budgets, tokens=tokens, where=where)
-    if options.top_fraction is not None:
-        return ranking.top_fraction(options.top_fraction, where=where)
-    if options.threshold is not None:
-        return ranking.threshold(options.threshold, where=where)
-    return ranking.top_k(options.top_k or 0, where=where)
-
-
 @contextlib.contextmanager
 def _names_of_options() -> Iterator[None]:
     """Put the option in place of the argument of a function by which an error or a warning begins."""
@@ -186,6 +153,29 @@ def _names_of_options() -> Iterator[None]:
             raise
     for warning in caught:
         warnings.warn(translated(str(warning.message)), warning.category, stacklevel=5)
+
+
+@_names_of_options()
+def choose(
+    ranking: Ranking,
+    options: SelectOptions,
+    where: NDArray[np.bool_] | None,
+    tokens: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
+) -> Selection:
+    """Choose rows by their scores in the way that the options say; errors and warnings speak of the options."""
+    if options.sample is not None:
+        return ranking.sample(options.top_k or 0, options.sample, options.seed or 0, where=where)
+    if options.group is not None and groups is not None:
+        return ranking.per_group(groups, options.top_k or 0, where=where)
+    if options.budget_bytes is not None or options.budget_tokens is not None:
+        budgets = {name: getattr(options, name) for name in ("budget_bytes", "budget_tokens")}
+        return ranking.within(**budgets, tokens=tokens, where=where)
+    if options.top_fraction is not None:
+        return ranking.top_fraction(options.top_fraction, where=where)
+    if options.threshold is not None:
+        return ranking.threshold(options.threshold, where=where)
+    return ranking.top_k(options.top_k or 0, where=where)
 
 
 def _check_amount(options: SelectOptions) -> None:
