@@ -9,9 +9,12 @@
 //! that are not blank over all files from 0, `line` is the physical line of its file from 1, `byte` the offset in the
 //! decompressed file from 0.
 
-mod jsonl;
+mod chat;
+mod fields;
+mod json;
 mod stream;
 mod template;
+mod wanted;
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -20,7 +23,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use jsonl::{Fields, OtherFields};
+pub use fields::{Fields, OtherFields};
 
 use crate::error::{Cause, Error, Place, Result, Side};
 use crate::parallel::{self, Control};
