@@ -74,7 +74,7 @@ class Texts:
         """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
     @staticmethod
     def from_files(paths: Sequence[str], text: str, side: _Side, threads: int | None = None) -> Texts:
-        """Read the texts of JSON Lines files; ``text`` is a field or a template."""
+        """Read the texts of JSON Lines files; ``text`` is a field, a path, a template or a preset."""
     @staticmethod
     def concat(sets: Sequence[Texts]) -> Texts:
         """The texts of several sets, one set after another, without copying them."""

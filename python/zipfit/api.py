@@ -61,8 +61,9 @@ def rank(
         How the distances to all targets become one score: "mean" (default, the paper's), "max" (the nearest target
         alone) or "top-M" (the mean over the M nearest). "gain" takes "mean" alone.
     text
-        Column of the texts in a table; in a file a field, or a template such as ``"{prompt}\n{answer}"``. None, the
-        default: ``"text"`` if it is there, else the only column.
+        Column of the texts in a table; in a file a field, a path such as ``"meta.text"``, a template such as
+        ``"{prompt}\n{answer}"``, or a preset: ``"messages"`` (chat), ``"sharegpt"`` or ``"alpaca"``. None, the default:
+        ``"text"`` if it is there, else the only column.
     target_text
         The same for `target`. None, the default: as `text`, if `target` is a table or a file.
     threads

@@ -137,7 +137,8 @@ def select(
         str,
         typer.Option(
             metavar="FIELD|TEMPLATE",
-            help=r"Field with the text, or a template of fields: '{prompt}\n{answer}'.",
+            help="Field with the text; a path, meta.text; a template, '{prompt}\\n{answer}'; or a preset: messages "
+            "(chat), sharegpt or alpaca.",
             rich_help_panel=ROWS,
         ),
     ] = DEFAULT_TEXT,

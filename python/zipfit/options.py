@@ -11,6 +11,7 @@ import numpy as np
 
 from zipfit import _core
 from zipfit.errors import ParameterError
+from zipfit.filters import refuse_equal_prompts
 from zipfit.inputs import DEFAULT_TEXT
 from zipfit.ranking import Ranking
 
@@ -52,9 +53,11 @@ class SelectOptions:
     group
         Field with the group of a row; ``top_k`` rows of each are chosen. None: no groups.
     text, target_text
-        Field or template of the texts; ``target_text=None`` means the same as ``text``.
+        Field, path, template or preset of the texts, as in `zipfit.rank`; ``target_text=None`` means the same as
+        ``text``.
     id
-        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one.
+        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one. This, ``group`` and
+        ``token_field`` may be paths, as "meta.id".
     token_field
         Integer field with the tokens of each row, for ``budget_tokens``, which needs this or ``tokenizer``.
     tokenizer
@@ -234,6 +237,8 @@ def _check_filters(options: SelectOptions) -> None:
     for name in ("exclude_text", "exclude_overlap"):
         if getattr(options, name) is not None and not options.exclude:
             raise ParameterError(f"{_option(name)} has no effect without --exclude; leave it out or give both")
+    if options.exclude:
+        refuse_equal_prompts(options.text, options.text if options.exclude_text is None else options.exclude_text)
     if options.exclude_overlap is not None:
         # Any text will do: what is tried is the word for the length.
         _core.Contamination(_core.Texts.from_iterable(["a text"], "against"), options.exclude_overlap)

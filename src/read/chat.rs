@@ -1,14 +1,13 @@
 //! A conversation as chat models are trained on it: `ChatML`.
 //!
-//! A message is an object with `role` and `content`, as OpenAI and TRL write them, or with `from` and `value`, as
-//! ShareGPT does; it becomes
+//! A message is an object with `role` and `content`, or, as in `ShareGPT`, with `from` and `value`. It becomes
 //!
 //! ```text
 //! <|im_start|>role
 //! content<|im_end|>
 //! ```
 //!
-//! and a newline. ShareGPT's `human` and `gpt` are `user` and `assistant`, as axolotl and LLaMA-Factory have it; any
+//! and a newline. Of `from`, `human` is `user` and `gpt` is `assistant`, as axolotl and LLaMA-Factory have it; any
 //! other role stays as it is written. Content may be a list of text parts, which are joined without anything between.
 //! What is no text (a call of a tool, an image) is refused and not passed over: chat templates do not agree on how it
 //! is written. Other keys of a message are not part of the text.

@@ -244,7 +244,7 @@ def test_a_group_is_a_json_value_over_all_files(folder: Path) -> None:
     [
         ("", '(byte 0): no field "lang"; fields here: "text"'),
         (', "lang": null', '(byte 22): field "lang" is null, expected a string, number or boolean to group by'),
-        (', "lang": []', '(byte 22): field "lang" is an array, expected a string, number or boolean to group by'),
+        (', "lang": []', '(byte 22): field "lang" is an empty array, expected a string, number or boolean to group by'),
     ],
 )
 def test_a_row_without_a_group_is_told_by_its_place(folder: Path, value: str, found: str) -> None:
