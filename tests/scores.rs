@@ -228,8 +228,8 @@ fn a_column_that_is_not_there_or_of_another_type_is_named() {
     let (path, _) = write(top.path(), PLAIN, 10, &[]).unwrap();
     let table = ScoreTable::open(&path).unwrap();
     let error = table.int64("tokens", &Control::default()).unwrap_err();
-    let expected = "scores.parquet: the table has no column \"tokens\"; it has row, file, line, byte, length, id, size, \
-                    score";
+    let expected = "scores.parquet: the table has no column \"tokens\"; it has row, file, line, byte, length, id, \
+                    size, score";
     assert_eq!(message(&error, top.path()), expected);
     let error = table.int64("score", &Control::default()).unwrap_err();
     let expected = "scores.parquet: the column score is of another type than the one asked for";
@@ -351,13 +351,14 @@ fn other_files_are_told_apart() {
         (
             replaced(b"zipfit.scores", b"zipfit.SCORES"),
             "ZF-PARAM",
-            "x.parquet: not a table of scores: its metadata has no zipfit.scores; give the scores.parquet of zipfit score",
+            "x.parquet: not a table of scores: its metadata has no zipfit.scores; give the scores.parquet of \
+             zipfit score",
         ),
         (
             replaced(b"\x05score", b"\x05Score"),
             "ZF-PARAM",
-            "x.parquet: not a table of scores: its column \"score\" is not as expected; give the scores.parquet of zipfit \
-             score",
+            "x.parquet: not a table of scores: its column \"score\" is not as expected; give the scores.parquet \
+             of zipfit score",
         ),
         (
             newer,
