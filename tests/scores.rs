@@ -212,6 +212,25 @@ fn places_and_strings_of_chosen_rows_are_theirs() {
 }
 
 #[test]
+fn a_table_may_be_read_by_several_threads_at_once() {
+    let top = tempfile::tempdir().unwrap();
+    let (path, _) = write(top.path(), FULL, 70_000, &[]).unwrap();
+    let table = ScoreTable::open(&path).unwrap();
+    let control = Control::default();
+    let expected = table.float64("score", &control).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert_eq!(table.float64("score", &control).unwrap(), expected);
+                    assert_eq!(table.places(&[7, 69_999], &control).unwrap().len(), 2);
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn positions_that_do_not_rise_or_are_not_there_are_refused() {
     let top = tempfile::tempdir().unwrap();
     let (path, _) = write(top.path(), PLAIN, 10, &[]).unwrap();

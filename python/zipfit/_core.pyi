@@ -385,8 +385,7 @@ class ScoreWriter:
     ) -> None:
         """Append rows, all columns of one length; the file's bytes do not depend on how rows are cut into calls.
 
-        A ParameterError about the columns leaves the table as it was; after any other error, and after Ctrl-C, it
-        cannot be finished.
+        An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
         """
     def finish(self) -> OutputFile: ...
 

@@ -16,9 +16,10 @@ pub const SCORES_FORMAT: &str = "1";
 
 /// Rows of every row group but the last, however many come at once.
 ///
-/// A group is the memory of writing and of reading (some 10 MB with ids), and what must be read to find the place of
-/// a single row. Half of it made the file 1% larger; the number itself is the promise that the bytes of the file
-/// depend on nothing but its rows.
+/// That the number is fixed is the promise that the bytes of the file depend on nothing but its rows. A group is the
+/// memory of writing and reading, and what must be read to find the place of a single row. With a million rows of
+/// twelve columns: half of it makes the file 0.7% larger; four times as many make it 0.2% smaller, and writing takes
+/// 43 MB in place of 16.
 pub const ROW_GROUP_ROWS: usize = 65_536;
 
 /// Which of the two kinds of places a table holds.

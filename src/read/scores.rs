@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
@@ -40,11 +40,11 @@ const HASH_BYTES: usize = 1 << 20;
 pub struct ScoreTable {
     path: PathBuf,
     reader: SerializedFileReader<File>,
+    /// The same file, locked while `reader` reads pages: all handles of a file share one position.
+    file: Mutex<File>,
     layout: ScoreLayout,
     columns: Vec<(&'static str, ColumnKind)>,
     rows: usize,
-    /// Held while pages are read: all readers of the library share one position in the file.
-    reading: Mutex<()>,
 }
 
 impl ScoreTable {
@@ -55,8 +55,10 @@ impl ScoreTable {
     /// [`Cause::Mismatch`] for a damaged one and for one that a later version wrote.
     pub fn open(path: &Path) -> Result<ScoreTable> {
         let file = open_parquet(path)?;
-        let bytes = file.metadata().map_err(|error| Error::io(error, path))?.len();
-        let reader = guarded(path, || SerializedFileReader::new(file))?;
+        let at = |error| Error::io(error, path);
+        let bytes = file.metadata().map_err(at)?.len();
+        let handle = file.try_clone().map_err(at)?;
+        let reader = guarded(path, || SerializedFileReader::new(handle))?;
         let metadata = reader.metadata();
         check_format(metadata).map_err(|error| error.with_path(path))?;
         let schema = metadata.file_metadata().schema_descr();
@@ -66,10 +68,10 @@ impl ScoreTable {
         Ok(ScoreTable {
             path: path.to_owned(),
             reader,
+            file: Mutex::new(file),
             layout,
             columns: layout.columns(),
             rows,
-            reading: Mutex::default(),
         })
     }
 
@@ -91,7 +93,8 @@ impl ScoreTable {
     /// [`Cause::Mismatch`]; [`Cause::Io`]; [`Cause::Interrupted`].
     pub fn verify(&self, sha256: &str, control: &Control) -> Result<()> {
         let at = |error| Error::io(error, &self.path);
-        let mut file = File::open(&self.path).map_err(at)?;
+        let mut file = self.lock();
+        file.rewind().map_err(at)?;
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; HASH_BYTES]);
         loop {
             control.check()?;
@@ -295,7 +298,7 @@ impl ScoreTable {
         let nullable = self.columns[column].1.is_nullable();
         let before = values.len();
         let rows = ROW_GROUP_ROWS.min(self.rows - group * ROW_GROUP_ROWS);
-        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _file = self.lock();
         let levels = guarded(&self.path, || {
             let group = self.reader.get_row_group(group)?;
             let mut reader = get_typed_column_reader::<T>(group.get_column_reader(column)?);
@@ -315,6 +318,10 @@ impl ScoreTable {
             return Ok(levels);
         }
         Err(self.out_of_range(column))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn out_of_range(&self, column: usize) -> Error {

@@ -1,8 +1,8 @@
 //! `scores.parquet`: one line a source row, so that a selection can be made again without scoring again.
 //!
 //! Rows come in pieces of any size and are written in groups of [`ROW_GROUP_ROWS`], so the bytes of the file depend on
-//! its rows alone. Memory: the rows of one group, twice. The file is meant for any reader of Parquet too; what each
-//! column costs was measured with a million rows (`cargo test --release --test scores -- --ignored --nocapture`).
+//! its rows alone. Memory: the rows of one group, twice. Cost: some 13 bytes a row beside its id, half of them the
+//! score, and 0.4 s a million rows.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -330,6 +330,9 @@ fn schema_text(columns: &[(&str, ColumnKind)]) -> String {
 }
 
 /// How columns are stored; all that could differ from run to run is fixed here.
+///
+/// Measured with a million rows of twelve columns and ids like doc-000000017: 13.4 MB, with snappy 14.0, uncompressed
+/// 16.7, in 0.4 s each. Scores as they are (PLAIN) 14.1 MB, ids 13.8; random ids (UUID) 28.4 in place of 30.4.
 fn properties(columns: &[(&str, ColumnKind)]) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by(format!("zipfit version {}", env!("CARGO_PKG_VERSION")))
@@ -343,7 +346,7 @@ fn properties(columns: &[(&str, ColumnKind)]) -> WriterProperties {
     for &(name, kind) in columns {
         let path = ColumnPath::from(name);
         properties = match (name, kind) {
-            // Few different values.
+            // Few different values: a bit or two each.
             ("group" | "left_out", _) => properties.set_column_dictionary_enabled(path, true),
             (_, ColumnKind::Text | ColumnKind::NullableText) => {
                 properties.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY)
