@@ -5,7 +5,7 @@ release the GIL, answer Ctrl-C within half a second and call ``progress(done)`` 
 times a second, ``done`` counting source rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
 
@@ -18,7 +18,10 @@ __all__ = [
     "Cover",
     "ExactDuplicates",
     "Output",
+    "Places",
     "Reader",
+    "ScoreTable",
+    "ScoreWriter",
     "Scorer",
     "Texts",
     "__version__",
@@ -353,6 +356,72 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+# The table of scores. Strings of a column are a pair: bytes of each (int32, -1 for a null) and the UTF-8 of all.
+
+_Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
+
+@final
+class ScoreWriter:
+    """Writes ``scores.parquet`` into an `Output`, which does not commit before ``finish``.
+
+    Columns: ``row`` (int64), ``file`` (int32); ``line``, ``byte``, ``length`` (int64), or with ``parquet_places``
+    ``row_group`` (int32), ``index`` (int64); ``id`` (strings, nullable), ``size`` (int64), ``score`` (float64); with
+    ``tokens`` ``tokens`` (int64), with ``groups`` ``group`` (strings), with ``left_out`` ``left_out`` (strings,
+    nullable) and ``left_out_by`` (int64, -1 for a null). No number but a score may be negative.
+    """
+
+    def __new__(
+        cls,
+        output: Output,
+        *,
+        parquet_places: bool = False,
+        tokens: bool = False,
+        groups: bool = False,
+        left_out: bool = False,
+    ) -> Self: ...
+    def add(
+        self, columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | _Strings]
+    ) -> None:
+        """Append rows, all columns of one length; the file's bytes do not depend on how rows are cut into calls.
+
+        An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
+        """
+    def finish(self) -> OutputFile: ...
+
+@final
+class ScoreTable:
+    """A ``scores.parquet``. The constructor reads its description only; columns are read when they are asked for.
+
+    A damaged file is a MismatchError or a TruncatedInputError, but a flipped bit in a page may give another score:
+    ``verify`` against the manifest finds every change.
+    """
+
+    def __new__(cls, path: str) -> Self: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def verify(self, sha256: str) -> None:
+        """MismatchError unless this is the hash of the whole file."""
+    def int64(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers, int64 (N,); -1 for a null."""
+    def float64(self, name: str) -> NDArray[np.float64]: ...
+    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> _Strings:
+        """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
+    def places(self, positions: NDArray[np.int64]) -> Places:
+        """Where the rows of the lines ``positions`` of the table lie; only their row groups are read."""
+
+@final
+class Places:
+    """Where rows lie in their source files."""
+
+    @staticmethod
+    def from_columns(columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32]]) -> Places:
+        """The inverse of ``columns``; other columns are passed over."""
+    def __len__(self) -> int: ...
+    def columns(self) -> dict[str, NDArray[np.int64] | NDArray[np.int32]]:
+        """The columns of places as `ScoreWriter` takes them."""
 
 def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int) -> list[str]:
     """The lines of the given rows (any order), as they stand in the files, without terminator.

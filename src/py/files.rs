@@ -261,7 +261,7 @@ impl PyOutput {
 }
 
 impl PyOutput {
-    fn with<T: Send + 'static>(
+    pub(super) fn with<T: Send + 'static>(
         &self,
         py: Python<'_>,
         progress: Option<&Bound<'_, PyAny>>,
@@ -322,7 +322,7 @@ fn pairs_of(pairs: &PyReadonlyArray2<'_, i64>, rows: usize) -> Result<Vec<(usize
     found.ok_or_else(|| Error::parameter(format!("expected rows of a source with {rows}")))
 }
 
-fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDict>> {
     let entry = PyDict::new(py);
     entry.set_item("name", &file.name)?;
     entry.set_item("bytes", file.bytes)?;

@@ -9,6 +9,7 @@ mod files;
 mod filters;
 mod interrupt;
 mod score;
+mod scores;
 mod select;
 mod texts;
 
@@ -27,6 +28,8 @@ mod _core {
     use super::filters::{PyContamination, PyExactDuplicates, duplicates};
     #[pymodule_export]
     use super::score::{PyScorer, compressed_size, compressed_sizes, ncd, ncd_matrix};
+    #[pymodule_export]
+    use super::scores::{PyPlaces, PyScoreTable, PyScoreWriter};
     #[pymodule_export]
     use super::select::{order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]

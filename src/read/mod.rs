@@ -12,6 +12,9 @@
 mod chat;
 mod fields;
 mod json;
+mod places;
+mod score_columns;
+mod scores;
 mod stream;
 mod template;
 mod wanted;
@@ -24,6 +27,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use fields::{Fields, OtherFields};
+pub use places::{LinePlace, ParquetPlace, Places};
+pub(crate) use score_columns::bytes_of;
+pub use score_columns::{
+    ColumnKind, PlaceKind, ROW_GROUP_ROWS, SCORES_FORMAT, SCORES_KEY, SCORES_NAME, ScoreLayout, Strings,
+};
+pub use scores::ScoreTable;
 
 use crate::error::{Cause, Error, Place, Result, Side};
 use crate::parallel::{self, Control};

@@ -1,0 +1,51 @@
+//! Where rows lie, apart from the reader that found them: what is written beside scores and comes back with them.
+
+/// Where a row of a line format lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinePlace {
+    /// Offset in the decompressed file.
+    pub byte: u64,
+    /// Physical line, from 1.
+    pub line: u64,
+    /// Bytes without the line's terminator.
+    pub length: u32,
+    /// Index of the file.
+    pub file: u32,
+}
+
+/// Where a row of a Parquet file lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParquetPlace {
+    /// Position in its row group, from 0.
+    pub index: u64,
+    /// Row group of its file, from 0.
+    pub row_group: u32,
+    /// Index of the file.
+    pub file: u32,
+}
+
+/// Places of rows; all sources of a run are of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Places {
+    /// Of rows in line formats.
+    Lines(Vec<LinePlace>),
+    /// Of rows in Parquet files.
+    Parquet(Vec<ParquetPlace>),
+}
+
+impl Places {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Places::Lines(places) => places.len(),
+            Places::Parquet(places) => places.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
