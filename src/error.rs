@@ -149,6 +149,24 @@ impl Error {
         &self.place
     }
 
+    /// The sentence without the place.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.cause {
+            Cause::Parameter(message)
+            | Cause::TextType(message)
+            | Cause::BadRow(message)
+            | Cause::InvalidText(message)
+            | Cause::Truncated(message)
+            | Cause::OutputExists(message)
+            | Cause::Mismatch(message) => message.clone(),
+            Cause::EmptyTarget => "target has 0 rows; alignment needs at least 1".to_owned(),
+            Cause::Io(error) => error.to_string(),
+            Cause::Interrupted => "interrupted".to_owned(),
+            Cause::Internal(message) => format!("{message}; this is a bug in zipfit, please report it"),
+        }
+    }
+
     /// Code that stays the same over versions, for programs that read logs.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -189,20 +207,7 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.place)?;
-        match &self.cause {
-            Cause::Parameter(message)
-            | Cause::TextType(message)
-            | Cause::BadRow(message)
-            | Cause::InvalidText(message)
-            | Cause::Truncated(message)
-            | Cause::OutputExists(message)
-            | Cause::Mismatch(message) => f.write_str(message),
-            Cause::EmptyTarget => f.write_str("target has 0 rows; alignment needs at least 1"),
-            Cause::Io(error) => error.fmt(f),
-            Cause::Interrupted => f.write_str("interrupted"),
-            Cause::Internal(message) => write!(f, "{message}; this is a bug in zipfit, please report it"),
-        }
+        write!(f, "{}{}", self.place, self.sentence())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMapping};
 
@@ -133,11 +133,11 @@ impl PyScoreTable {
         py: Python<'py>,
         name: String,
         positions: Option<PyReadonlyArray1<'py, i64>>,
-    ) -> PyResult<(Bound<'py, PyArray1<i32>>, Bound<'py, PyBytes>)> {
+    ) -> PyResult<StringColumn<'py>> {
         let positions = positions.map(|positions| self.positions(py, &positions)).transpose()?;
         let table = Arc::clone(&self.0);
         let strings = interrupt::run(py, None, move |control| table.strings(&name, positions.as_deref(), control))?;
-        Ok((strings.lengths.into_pyarray(py), PyBytes::new(py, &strings.bytes)))
+        Ok(strings_to_python(py, &strings))
     }
 
     fn places(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
@@ -146,6 +146,13 @@ impl PyScoreTable {
         let places = interrupt::run(py, None, move |control| table.places(&positions, control))?;
         Ok(PyPlaces(Arc::new(places)))
     }
+}
+
+/// Lengths, -1 for a null, and the bytes of all.
+type StringColumn<'py> = (Bound<'py, PyArray1<i32>>, Bound<'py, PyBytes>);
+
+pub(super) fn strings_to_python<'py>(py: Python<'py>, strings: &Strings) -> StringColumn<'py> {
+    (strings.lengths.to_pyarray(py), PyBytes::new(py, &strings.bytes))
 }
 
 impl PyScoreTable {
@@ -173,11 +180,23 @@ impl PyPlaces {
         places.map(|places| PyPlaces(Arc::new(places))).map_err(|error| to_python(py, error))
     }
 
+    #[staticmethod]
+    fn concat(py: Python<'_>, parts: Vec<Bound<'_, PyPlaces>>) -> PyResult<PyPlaces> {
+        let parts: Vec<Arc<Places>> = parts.iter().map(|part| Arc::clone(&part.get().0)).collect();
+        let places = py.detach(|| Places::concat(&parts));
+        places.map(|places| PyPlaces(Arc::new(places))).map_err(|error| to_python(py, error))
+    }
+
+    fn take(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
+        let positions = row_numbers(&positions, self.0.len()).map_err(|error| to_python(py, error))?;
+        Ok(PyPlaces(Arc::new(py.detach(|| self.0.take(&positions)))))
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }
 
-    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    pub(super) fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let columns = PyDict::new(py);
         match &*self.0 {
             Places::Lines(places) => {

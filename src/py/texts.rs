@@ -14,7 +14,7 @@ use super::errors::to_python;
 use super::interrupt;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
-use crate::read::{BATCH_BYTES, Fields, OtherFields, Reader};
+use crate::read::{Fields, OtherFields, ReadOptions, Reader};
 use crate::texts::{Texts, TextsBuilder, refuse_nulls};
 
 /// Many byte strings, immutable.
@@ -76,7 +76,8 @@ impl PyTexts {
         let side = parse_side(py, side)?;
         let threads = threads_of(py, threads)?;
         let texts = interrupt::run(py, None, move |control| {
-            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, BATCH_BYTES)?.rest(threads, control)
+            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, ReadOptions::default())?
+                .rest(threads, control)
         })?;
         Ok(PyTexts(texts))
     }

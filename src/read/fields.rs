@@ -26,8 +26,9 @@ pub struct Fields {
     /// Indices into `wanted`. A row without an explicitly named id is an error; the default field may be absent.
     tokens: Option<usize>,
     group: Option<usize>,
-    required_id: Option<usize>,
-    id: Wanted,
+    id: usize,
+    id_is_required: bool,
+    id_alone: Wanted,
 }
 
 /// Fields that are wanted beside the text, each a key of the row or a path such as `meta.id`.
@@ -48,6 +49,8 @@ pub(super) struct Extracted<'a> {
     pub(super) tokens: i64,
     /// The JSON value; `None` without a field for it.
     pub(super) group: Option<Cow<'a, str>>,
+    /// The characters of a string, anything else as it is written; `None` for null, and where there is none.
+    pub(super) id: Option<Cow<'a, str>>,
 }
 
 impl Fields {
@@ -61,15 +64,17 @@ impl Fields {
         for field in &text.fields {
             wanted.add(field);
         }
-        let mut id = Wanted::default();
-        id.add(others.id.unwrap_or(DEFAULT_ID_FIELD));
+        let id = others.id.unwrap_or(DEFAULT_ID_FIELD);
+        let mut id_alone = Wanted::default();
+        id_alone.add(id);
         Ok(Fields {
             text,
             tokens: others.tokens.map(|name| wanted.add(name)),
             group: others.group.map(|name| wanted.add(name)),
-            required_id: others.id.map(|name| wanted.add(name)),
+            id: wanted.add(id),
+            id_is_required: others.id.is_some(),
             wanted,
-            id,
+            id_alone,
         })
     }
 
@@ -101,9 +106,10 @@ impl Fields {
         if let Some(index) = self.group {
             extracted.group = Some(group_of(self.wanted.name(index), value(index)?, row)?);
         }
-        if let Some(index) = self.required_id {
-            value(index)?;
+        if self.id_is_required {
+            value(self.id)?;
         }
+        extracted.id = values[self.id].and_then(id_of);
         Ok(extracted)
     }
 
@@ -111,7 +117,7 @@ impl Fields {
     ///
     /// Rows that [`Fields::extract`] refused must not be asked.
     pub(crate) fn id<'a>(&self, row: &'a [u8]) -> Option<&'a RawValue> {
-        self.id.find(std::str::from_utf8(row).ok()?).ok()?[0]
+        self.id_alone.find(std::str::from_utf8(row).ok()?).ok()?[0]
     }
 
     fn missing(&self, index: usize, row: &str) -> Fault {
@@ -144,11 +150,29 @@ fn group_of<'a>(name: &str, value: &'a RawValue, row: &str) -> Result<Cow<'a, st
     }
 }
 
+/// What names a row, for people: what is exact is its JSON.
+fn id_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    let raw = value.get();
+    match raw.as_bytes()[0] {
+        b'"' if !raw.contains('\\') => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
+        // Half of a surrogate pair stands for no character, which is no reason to refuse a row for its name.
+        b'"' => Some(serde_json::from_str(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
+        b'n' => None,
+        _ => Some(Cow::Borrowed(raw)),
+    }
+}
+
 fn token_count(name: &str, value: &RawValue) -> Result<i64> {
     match value.get().parse::<i64>() {
         Ok(count) if count >= 0 => Ok(count),
         _ => {
-            let message = format!("field {} is {}, expected a whole number of tokens", quote(name), quote(value.get()));
+            let raw = value.get();
+            // A row's text is shown to nobody, a number is none.
+            let is = match json::kind(raw) {
+                "a number" => quote(raw),
+                kind => kind.to_owned(),
+            };
+            let message = format!("field {} is {is}, expected a whole number of tokens", quote(name));
             Err(Error::new(Cause::TextType(message)))
         }
     }
@@ -200,8 +224,8 @@ mod tests {
             (br#"{"text": "a"} x"#, "14: ZF-ROW invalid JSON: trailing characters"),
             (br#"{"text": "a"#, "10: ZF-ROW invalid JSON: EOF while parsing a string"),
             (br#"{"text": nul}"#, "12: ZF-ROW invalid JSON: expected ident"),
-            (br#"["text"]"#, "0: ZF-ROW expected a JSON object, got an array: \"[\\\"text\\\"]\""),
-            (br"  plain words", "2: ZF-ROW expected a JSON object, got something else: \"plain words\""),
+            (br#"["text"]"#, "0: ZF-ROW expected a JSON object, got an array"),
+            (br"  plain words", "2: ZF-ROW expected a JSON object, got something else"),
             (br#"{"body": "a", "id": 1}"#, "0: ZF-ROW no field \"text\"; fields here: \"body\", \"id\""),
             (br#"{"text": 12}"#, "9: ZF-TYPE field \"text\" is a number, expected a string"),
             (br#"{"text": null}"#, "9: ZF-ROW field \"text\" is null, expected a string"),

@@ -37,7 +37,7 @@ pub(super) fn row_members<'a>(row: &'a str, keys: &[impl AsRef<str>]) -> Result<
             Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => kind(start),
             _ => "something else",
         };
-        return Err((Error::bad_row(format!("expected a JSON object, got {why}: {}", quote(start))), offset));
+        return Err((Error::bad_row(format!("expected a JSON object, got {why}")), offset));
     }
     members(row, row, keys)
 }

@@ -1,5 +1,7 @@
 //! Where rows lie, apart from the reader that found them: what is written beside scores and comes back with them.
 
+use crate::error::{Error, Result};
+
 /// Where a row of a line format lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePlace {
@@ -40,6 +42,34 @@ impl Places {
         match self {
             Places::Lines(places) => places.len(),
             Places::Parquet(places) => places.len(),
+        }
+    }
+
+    /// The places of several pieces, one after another.
+    ///
+    /// # Errors
+    /// [`Cause::Parameter`](crate::error::Cause::Parameter) for pieces of two kinds.
+    pub fn concat(parts: &[impl AsRef<Places>]) -> Result<Places> {
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part.as_ref() {
+                Places::Lines(places) => lines.extend_from_slice(places),
+                Places::Parquet(places) => rows.extend_from_slice(places),
+            }
+        }
+        match (lines.is_empty(), rows.is_empty()) {
+            (_, true) => Ok(Places::Lines(lines)),
+            (true, false) => Ok(Places::Parquet(rows)),
+            (false, false) => Err(Error::parameter("places of lines and of Parquet rows do not go together")),
+        }
+    }
+
+    /// Those at `positions`, which must be there.
+    #[must_use]
+    pub fn take(&self, positions: &[usize]) -> Places {
+        match self {
+            Places::Lines(places) => Places::Lines(positions.iter().map(|&at| places[at]).collect()),
+            Places::Parquet(places) => Places::Parquet(positions.iter().map(|&at| places[at]).collect()),
         }
     }
 

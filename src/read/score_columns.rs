@@ -154,6 +154,12 @@ impl Strings {
         self.bytes.extend_from_slice(string.unwrap_or_default());
     }
 
+    /// Append all of `other`.
+    pub(super) fn append(&mut self, other: &Strings) {
+        self.lengths.extend_from_slice(&other.lengths);
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
     /// Append some rows of `other`, whose bytes begin at `at`; where they end.
     pub(crate) fn extend(&mut self, other: &Strings, rows: Range<usize>, at: usize) -> usize {
         let lengths = &other.lengths[rows];

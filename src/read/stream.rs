@@ -4,13 +4,14 @@
 //! suffix is read as it is. Memory: a buffer, and the decoder's window.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::files::changed;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::Control;
 use crate::texts::hex;
@@ -33,6 +34,18 @@ pub(super) struct Stream {
     reader: Box<dyn BufRead + Send + Sync>,
     disk: Arc<Mutex<OnDisk>>,
     format: Format,
+}
+
+/// What reading a line has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineRead {
+    /// Bytes of the line with its terminator; 0 at the end of the file.
+    pub(super) bytes: u64,
+    pub(super) is_too_long: bool,
+}
+
+impl LineRead {
+    pub(super) const END: LineRead = LineRead { bytes: 0, is_too_long: false };
 }
 
 /// What passed by on disk until now.
@@ -73,12 +86,68 @@ impl Stream {
         Ok(Stream { path: path.to_owned(), side, reader, disk, format })
     }
 
-    /// Append the next line with its `\n` (the last may have none); `false` at the end of the file.
+    /// Whether the bytes on disk are those of the lines, so that a line can be sought.
+    pub(super) fn is_plain(path: &Path) -> bool {
+        Format::of(path) == Format::Plain
+    }
+
+    /// Append the next line with its `\n` (the last may have none).
     ///
-    /// `row` is the row that the line would be, for the message when the stream breaks inside it.
-    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, row: u64) -> Result<bool> {
-        let read = self.reader.read_until(b'\n', line);
-        Ok(read.map_err(|error| self.broken(error, row))? > 0)
+    /// A line of more than `limit` bytes is passed over; what is appended of it is of no use. `row` is the row that the
+    /// line would be, for the message when the stream breaks inside it.
+    pub(super) fn read_line(
+        &mut self,
+        line: &mut Vec<u8>,
+        limit: usize,
+        row: u64,
+        control: &Control,
+    ) -> Result<LineRead> {
+        let before = line.len();
+        let mut read = LineRead::END;
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.broken(error, row)),
+            };
+            let newline = memchr::memchr(b'\n', buffer);
+            let piece = newline.map_or(buffer.len(), |at| at + 1);
+            // Two bytes more for the terminator.
+            if line.len() - before + piece > limit.saturating_add(2) {
+                read.is_too_long = true;
+            } else {
+                line.extend_from_slice(&buffer[..piece]);
+            }
+            self.reader.consume(piece);
+            read.bytes += piece as u64;
+            if newline.is_some() || piece == 0 {
+                return Ok(read);
+            }
+            control.check()?;
+        }
+    }
+
+    /// Pass over `bytes` of the decompressed file; `row` is the row that follows them.
+    pub(super) fn skip(&mut self, mut bytes: u64, row: u64, control: &Control) -> Result<()> {
+        while bytes > 0 {
+            control.check()?;
+            let buffer = match self.reader.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.broken(error, row)),
+            };
+            if buffer.is_empty() {
+                return Err(changed(&self.path));
+            }
+            let piece = bytes.min(buffer.len() as u64);
+            self.reader.consume(piece as usize);
+            bytes -= piece;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_exact(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.reader.read_exact(bytes).map_err(|error| Error::io(error, &self.path))
     }
 
     /// Bytes on disk read until now.
@@ -144,55 +213,5 @@ impl Read for Observed {
         disk.bytes += read as u64;
         disk.hash.update(&buffer[..read]);
         Ok(read)
-    }
-}
-
-/// Lines of a file by their offsets, which must rise: the second pass over a file, for chosen rows only.
-///
-/// A plain file is sought, a compressed one read through.
-pub(super) struct LineCopier {
-    path: PathBuf,
-    source: CopySource,
-}
-
-enum CopySource {
-    Plain(BufReader<File>),
-    Compressed { stream: Stream, position: u64 },
-}
-
-impl LineCopier {
-    pub(super) fn open(path: &Path) -> Result<LineCopier> {
-        let source = if Format::of(path) == Format::Plain {
-            CopySource::Plain(BufReader::new(File::open(path).map_err(|error| Error::io(error, path))?))
-        } else {
-            CopySource::Compressed { stream: Stream::open(path, Side::Source)?, position: 0 }
-        };
-        Ok(LineCopier { path: path.to_owned(), source })
-    }
-
-    /// Read `length` bytes at `offset` of the decompressed file into `line`, replacing what is there.
-    pub(super) fn read(&mut self, offset: u64, length: usize, line: &mut Vec<u8>, control: &Control) -> Result<()> {
-        line.resize(length, 0);
-        if let CopySource::Compressed { stream, position } = &mut self.source {
-            // In pieces, because between two rows there may be gigabytes.
-            while *position < offset {
-                control.check()?;
-                let skip = (offset - *position).min(BUFFER_BYTES as u64);
-                let skipped = io::copy(&mut (&mut stream.reader).take(skip), &mut io::sink());
-                let skipped = skipped.map_err(|error| Error::io(error, &self.path))?;
-                if skipped == 0 {
-                    return Err(Error::io(io::ErrorKind::UnexpectedEof.into(), &self.path));
-                }
-                *position += skipped;
-            }
-        }
-        let result = match &mut self.source {
-            CopySource::Plain(file) => file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(line)),
-            CopySource::Compressed { stream, position } => {
-                *position += length as u64;
-                stream.reader.read_exact(line)
-            }
-        };
-        result.map_err(|error| Error::io(error, &self.path))
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Output, WrittenFile};
 use crate::error::{Error, Result};
 use crate::parallel::Control;
-use crate::read::{Fields, Reader};
+use crate::read::{Fields, LinePlace, Reader};
 
 /// Name of the file with the chosen rows.
 pub const SELECTED_NAME: &str = "selected.jsonl";
@@ -42,7 +42,7 @@ struct SelectionLine<'a> {
     coverage: Option<f64>,
 }
 
-/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files that `reader` has read.
+/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files of `reader`, in which the rows lie at `places`.
 ///
 /// Each row is its line as it lies in the file, without its terminator, plus `\n`. Files are read once, in order,
 /// and every row is written at its final place; memory: one row, and the ids of the chosen rows.
@@ -52,22 +52,22 @@ struct SelectionLine<'a> {
 pub fn copy_rows(
     output: &mut Output,
     reader: &Reader,
+    places: &[LinePlace],
     selected: Selected<'_>,
     control: &Control,
 ) -> Result<[WrittenFile; 2]> {
-    let places = reader.places();
-    let mut offsets = Vec::with_capacity(selected.rows.len());
+    let mut offsets = Vec::with_capacity(places.len());
     let mut end = 0;
-    for &row in selected.rows {
+    for place in places {
         offsets.push(end);
-        end += u64::from(places[row].length) + 1;
+        end += u64::from(place.length) + 1;
     }
     let mut ids: Vec<Option<Box<RawValue>>> = vec![None; selected.rows.len()];
     let mut file = output.begin(SELECTED_NAME)?;
     let mut position = 0;
     let mut failed = Ok(());
     reader
-        .copy_lines(selected.rows, control, |index, line| {
+        .copy_lines(places, control, |index, line| {
             ids[index] = reader.fields().id(line).map(ToOwned::to_owned);
             failed = write_at(&mut file, &mut position, offsets[index], line);
             // The output's error is told by `finish`, with its path; here it only ends the copying.
@@ -76,7 +76,7 @@ pub fn copy_rows(
         .or_else(|error| if failed.is_err() { Ok(()) } else { Err(error) })?;
     let rows = output.finish(SELECTED_NAME, file, failed)?;
     let lines = selected.lines(|index, line| {
-        let place = places[selected.rows[index]];
+        let place = places[index];
         line.file = Some(reader.path(place.file).to_string_lossy());
         line.line = Some(place.line);
         line.id = ids[index].as_deref();

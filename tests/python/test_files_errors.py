@@ -63,7 +63,7 @@ BAD_ROWS = {
         10,
         "invalid JSON: EOF while parsing a string",
     ),
-    "no object": (b'["a"]', errors.BadRowError, 0, 'expected a JSON object, got an array: "[\\"a\\"]"'),
+    "no object": (b'["a"]', errors.BadRowError, 0, "expected a JSON object, got an array"),
     "missing field": (
         b'{"body": "a", "id": 3}',
         errors.BadRowError,
@@ -233,8 +233,7 @@ CHOOSERS = "--top-k, --top-fraction, --threshold, --budget-bytes, --budget-token
         (["--budget-tokens", "5", "--token-field", "n"], 'pool.jsonl:1 (byte 0): no field "n"; fields here: "text"'),
         (
             ["--budget-tokens", "5", "--token-field", "text"],
-            'pool.jsonl:1 (byte 0): field "text" is '
-            '"\\"The cat sat on the mat and looked at the rain.\\"", expected a whole number of tokens',
+            'pool.jsonl:1 (byte 0): field "text" is a string, expected a whole number of tokens',
         ),
     ],
 )
