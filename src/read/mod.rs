@@ -326,9 +326,10 @@ impl Reader {
     fn take(&self, raw: &RawBatch, at: usize, text: &mut Vec<u8>, out: &mut Extract) -> Result<()> {
         let row = &raw.rows[at];
         text.clear();
-        let extracted = match row.is_too_long {
-            true => Err((too_long(self.options.max_row_bytes), 0)),
-            false => self.fields.extract(&raw.bytes[row.range.clone()], text),
+        let extracted = if row.is_too_long {
+            Err((too_long(self.options.max_row_bytes), 0))
+        } else {
+            self.fields.extract(&raw.bytes[row.range.clone()], text)
         };
         match extracted {
             Ok(extracted) => {

@@ -80,6 +80,7 @@ def test_all_names_everything_public() -> None:
         "options",
         "pipeline",
         "progress",
+        "scores",
         "scoring",
         "workplace",
         "writing",

@@ -286,7 +286,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
             rows = content.count(b"\n")
             digest = hashlib.sha256(content).hexdigest()
             assert entry == {"name": name, "bytes": len(content), "sha256": digest, "rows": rows}
-    for entry, name in zip(manifest["outputs"], ["selected.jsonl", "selection.jsonl"], strict=True):
+    for entry, name in zip(manifest["outputs"], ["scores.parquet", "selected.jsonl", "selection.jsonl"], strict=True):
         content = (output / name).read_bytes()
         assert entry == {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
