@@ -115,7 +115,7 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
     sample = _Sample()
     kept: list[_core.Texts] = []
     started = time.perf_counter()
-    while time.perf_counter() - started < seconds and (batch := task.reader.next_batch(task.threads)) is not None:
+    while (batch := task.reader.next_batch(task.threads)) is not None:
         columns = batch.columns()
         if task.filters.are_there:
             task.filters.add(batch.texts, columns["row"])  # type: ignore[arg-type]
@@ -128,6 +128,8 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
         sample.text_bytes += batch.texts.total_bytes
         # The score comes to the columns; the table has no more than the journal.
         sample.disk_bytes += 2 * (_bytes_of(columns) + 8 * len(batch))
+        if time.perf_counter() - started >= seconds:
+            break
     if joint and kept and isinstance(options, SelectOptions):
         _try_cover(_core.Texts.concat(kept), task, options)
     sample.seconds = time.perf_counter() - started
