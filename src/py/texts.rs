@@ -79,8 +79,7 @@ impl PyTexts {
         let options = ReadOptions { text_by: parse_text_by(py, text_by)?, ..ReadOptions::default() };
         let threads = threads_of(py, threads)?;
         let texts = interrupt::run(py, None, move |control| {
-            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, options)?
-                .rest(threads, control)
+            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, options)?.rest(threads, control)
         })?;
         Ok(PyTexts(texts))
     }

@@ -148,7 +148,8 @@ impl Header {
             return Ok(None);
         }
         if read.is_too_long {
-            let message = format!("the header is longer than {} bytes; look for a quote that is not closed", limit.bytes);
+            let message =
+                format!("the header is longer than {} bytes; look for a quote that is not closed", limit.bytes);
             return Err(at((Error::bad_row(message), 0)));
         }
         let header = Header::parse(&line, delimiter).map_err(at)?;

@@ -213,13 +213,7 @@ impl Splitter {
 
 impl OpenFile {
     /// Append the next row; `None` at the end of the file.
-    fn next_row(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        limits: Limits,
-        row: u64,
-        control: &Control,
-    ) -> Result<Option<Found>> {
+    fn next_row(&mut self, bytes: &mut Vec<u8>, limits: Limits, row: u64, control: &Control) -> Result<Option<Found>> {
         match &mut self.cut {
             Cut::Rows(by, form) => {
                 let (by, form) = (*by, form.clone());
