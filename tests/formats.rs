@@ -232,7 +232,7 @@ fn a_bad_record_says_what_is_wrong_and_where() {
              not closed, split the row or raise the limit",
         ),
         (b"id,body\n1,a\n", "2 (byte 8): no field \"text\"; fields here: \"id\", \"body\""),
-        (b"id,text,id\n1,a,2\n", "1 (byte 0): two columns are named \"id\"; rename or remove one"),
+        (b"id,text,id\n1,a,2\n", "1 (byte 0): columns 1 and 3 are both named \"id\"; rename or remove one"),
         (b"id,te\xffxt\n1,a,2\n", "1 (byte 5): invalid UTF-8 (byte 0xff); convert the file to UTF-8"),
         (
             b"id,\"text\n1,a\n",

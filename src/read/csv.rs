@@ -8,7 +8,7 @@
 //! N.B. a quote that is not closed makes one record of everything up to the next quote. [`Records::read`] keeps no more
 //! of it than a row may have, and says so when the file ends within one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
@@ -160,11 +160,12 @@ impl Header {
         let mut scratch = Scratch::default();
         let names: Vec<String> = scratch.parse(line, delimiter)?.map(str::to_owned).collect();
         let mut keys = Vec::with_capacity(names.len());
-        let mut known = HashSet::new();
+        let mut known = HashMap::new();
         for (column, name) in names.iter().enumerate() {
-            if !known.insert(name) {
-                // Most readers of JSON keep one of two equal keys.
-                let message = format!("two columns are named {}; rename or remove one", quote(name));
+            if let Some(first) = known.insert(name, column) {
+                // Most readers of JSON keep one of two equal keys, so that a chosen row would lose a value.
+                let (first, second, name) = (first + 1, column + 1, quote(name));
+                let message = format!("columns {first} and {second} are both named {name}; rename or remove one");
                 return Err((Error::bad_row(message), 0));
             }
             let mut key = vec![if column == 0 { b'{' } else { b',' }];
