@@ -38,8 +38,8 @@ impl LineCopier {
                 let mut stream = Stream::open(path, Side::Source)?;
                 let header = Header::read(&mut stream, delimiter, 0, control);
                 // A file of nothing has no rows to copy.
-                if let Some((header, _, bytes, _)) = header.map_err(|error| error.with_path(path))? {
-                    (form, position) = (Form::Record(header), bytes);
+                if let Some(file) = header.map_err(|error| error.with_path(path))? {
+                    (form, position) = (Form::Record(file.header), file.bytes);
                 }
                 begun = Some(stream);
             }

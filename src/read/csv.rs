@@ -40,6 +40,15 @@ pub(super) struct Records {
     unused: Box<([u8; UNUSED_BYTES], [usize; UNUSED_ENDS])>,
 }
 
+/// A file whose header is read.
+pub(super) struct Begun {
+    pub(super) header: Arc<Header>,
+    pub(super) records: Box<Records>,
+    /// Bytes and line feeds until there.
+    pub(super) bytes: u64,
+    pub(super) lines: u64,
+}
+
 /// What reading a record has found.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecordRead {
@@ -125,35 +134,28 @@ impl Records {
 }
 
 impl Header {
-    /// Read the header of a file from its start; gives what reads its records, and the bytes and lines until there.
-    /// `None` for a file of nothing.
+    /// Read the header of a file from its start; `None` for a file of nothing.
     ///
     /// # Errors
     /// [`Cause::BadRow`](crate::error::Cause::BadRow) and [`Cause::InvalidText`](crate::error::Cause::InvalidText) for
     /// a header that names no columns; those of reading. Without the file's path.
-    pub(super) fn read(
-        stream: &mut Stream,
-        delimiter: u8,
-        row: u64,
-        control: &Control,
-    ) -> Result<Option<(Arc<Header>, Records, u64, u64)>> {
+    pub(super) fn read(stream: &mut Stream, delimiter: u8, row: u64, control: &Control) -> Result<Option<Begun>> {
         let bom = stream.pass_over_bom(row)?;
-        let mut records = Records::new(delimiter);
+        let mut records = Box::new(Records::new(delimiter));
         let mut line = Vec::new();
         let limit = RecordLimit { bytes: super::MAX_ROW_BYTES as usize, passes_over: false };
         let read = records.read(stream, &mut line, limit, row, control)?;
-        let start = bom + read.blank_bytes;
-        let at = |(error, offset): Fault| error.with_line(read.blank_lines + 1, start + offset as u64);
         if read.bytes == 0 {
             return Ok(None);
         }
+        let start = bom + read.blank_bytes;
+        let at = |(error, offset): Fault| error.with_line(read.blank_lines + 1, start + offset as u64);
         if read.is_too_long {
-            let message =
-                format!("the header is longer than {} bytes; look for a quote that is not closed", limit.bytes);
+            let message = format!("the header is longer than {} bytes; look for a quote not closed", limit.bytes);
             return Err(at((Error::bad_row(message), 0)));
         }
-        let header = Header::parse(&line, delimiter).map_err(at)?;
-        Ok(Some((Arc::new(header), records, start + read.bytes, read.blank_lines + read.lines)))
+        let header = Arc::new(Header::parse(&line, delimiter).map_err(at)?);
+        Ok(Some(Begun { header, records, bytes: start + read.bytes, lines: read.blank_lines + read.lines }))
     }
 
     fn parse(line: &[u8], delimiter: u8) -> Result<Header, Fault> {
@@ -272,4 +274,45 @@ fn counted(fields: usize) -> String {
 
 fn line_feeds(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(record: &[u8], scratch: &mut Scratch) -> Result<Vec<String>, String> {
+        let fields = scratch.parse(record, b',').map_err(|(error, at)| format!("{at}: {error}"))?;
+        Ok(fields.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_one_record_leaves_behind_does_not_change_the_next() {
+        let mut scratch = Scratch::default();
+        let many = "x,".repeat(10_000);
+        let long = "y".repeat(100_000);
+        let broken = format!("0: {}", never_closed());
+        for _ in 0..2 {
+            assert_eq!(fields(b"a,\"b", &mut scratch).unwrap_err(), broken);
+            assert_eq!(fields("\u{feff}a,b".as_bytes(), &mut scratch).unwrap(), ["\u{feff}a", "b"]);
+            assert_eq!(fields(many.as_bytes(), &mut scratch).unwrap().len(), 10_001);
+            assert_eq!(fields(b"a,\"\"", &mut scratch).unwrap(), ["a", ""]);
+            assert_eq!(fields(long.as_bytes(), &mut scratch).unwrap(), [long.as_str()]);
+            assert_eq!(scratch.parse(b"a\tb,", b'\t').map_err(|_| ()).unwrap().collect::<Vec<_>>(), ["a", "b,"]);
+        }
+    }
+
+    #[test]
+    fn only_whole_numbers_of_the_asked_column_become_numbers() {
+        let header = Header::parse(b"n,m", b',').map_err(|(error, _)| error).unwrap();
+        let object = |record: &[u8], number| {
+            let mut object = Vec::new();
+            let appended = header.append_object(record, number, &mut Scratch::default(), &mut object);
+            appended.map_err(|(error, _)| error).unwrap();
+            String::from_utf8(object).unwrap()
+        };
+        assert_eq!(object(b"1,2", None), r#"{"n":"1","m":"2"}"#);
+        assert_eq!(object(b" 01 ,2", Some("n")), r#"{"n":1,"m":"2"}"#);
+        assert_eq!(object(b"1.5,2", Some("n")), r#"{"n":"1.5","m":"2"}"#);
+        assert_eq!(object(b"-1,\"\"", Some("n")), r#"{"n":"-1","m":""}"#);
+    }
 }

@@ -109,3 +109,33 @@ impl Form {
 pub(super) fn append_string(text: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
     serde_json::to_writer(out, text).map_err(|error| (Error::internal(error.to_string()), 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_before_that_of_compression_says_what_a_file_is() {
+        let (comma, tab) = (FileFormat::Delimited(b','), FileFormat::Delimited(b'\t'));
+        let text = FileFormat::Text(TextBy::Document);
+        for (name, format) in [
+            ("a.csv", comma),
+            ("a.CSV", comma),
+            ("a.csv.gz", comma),
+            ("a.json.csv.zst", comma),
+            ("a.tsv", tab),
+            ("a.tab.zst", tab),
+            ("a.txt", text),
+            ("a.text.gz", text),
+            ("a.md", text),
+            ("a.jsonl", FileFormat::JsonLines),
+            ("a.json.gz", FileFormat::JsonLines),
+            ("a.csv.bak", FileFormat::JsonLines),
+            ("csv.gz", FileFormat::JsonLines),
+            ("csv", FileFormat::JsonLines),
+            (".csv", FileFormat::JsonLines),
+        ] {
+            assert_eq!(FileFormat::of(Path::new(name), TextBy::Document), format, "{name}");
+        }
+    }
+}

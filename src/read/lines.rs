@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::csv::{self, Header, RecordLimit, RecordRead, Records};
+use super::csv::{self, Begun, Header, RecordLimit, RecordRead, Records};
 use super::files::{InputFile, ListedFile, Position};
 use super::form::{FileFormat, Form, TextBy};
 use super::places::LinePlace;
@@ -72,7 +72,7 @@ struct OpenFile {
 /// What cuts a file into rows.
 enum Cut {
     Rows(TextBy, Form),
-    Records(Records, Arc<Header>),
+    Records(Box<Records>, Arc<Header>),
 }
 
 /// A row that was appended to the bytes of a batch.
@@ -184,7 +184,7 @@ impl Splitter {
             FileFormat::Delimited(delimiter) => {
                 let header = Header::read(&mut stream, delimiter, self.rows, control);
                 match header.map_err(|error| error.with_path(&file.path))? {
-                    Some((header, records, bytes, lines)) => {
+                    Some(Begun { header, records, bytes, lines }) => {
                         (line, byte) = (lines, bytes);
                         Cut::Records(records, header)
                     }
@@ -214,13 +214,25 @@ impl Splitter {
 impl OpenFile {
     /// Append the next row; `None` at the end of the file.
     fn next_row(&mut self, bytes: &mut Vec<u8>, limits: Limits, row: u64, control: &Control) -> Result<Option<Found>> {
-        match &mut self.cut {
+        let (records, header) = match &mut self.cut {
             Cut::Rows(by, form) => {
                 let (by, form) = (*by, form.clone());
-                self.next_line(bytes, by, form, limits, row, control)
+                return self.next_line(bytes, by, form, limits, row, control);
             }
-            Cut::Records(..) => self.next_record(bytes, limits, row, control),
+            Cut::Records(records, header) => (records, header),
+        };
+        let limit = RecordLimit { bytes: limits.max_row_bytes as usize, passes_over: limits.skip_bad_rows };
+        let start = bytes.len();
+        let read = records.read(&mut self.stream, bytes, limit, row, control)?;
+        let (byte, line) = (self.byte + read.blank_bytes, self.line + read.blank_lines + 1);
+        self.byte = byte + read.bytes;
+        self.line += read.blank_lines + read.lines;
+        if read.bytes == 0 {
+            return Ok(None);
         }
+        let RecordRead { is_too_long, is_open, .. } = read;
+        let form = Form::Record(Arc::clone(header));
+        Ok(Some(Found { range: start..bytes.len(), byte, line, form, is_too_long, is_open }))
     }
 
     /// A line that is not blank, or a document.
@@ -264,27 +276,5 @@ impl OpenFile {
             }
             return Ok(Some(Found { range, byte, line: self.line, form, is_too_long, is_open: false }));
         }
-    }
-
-    fn next_record(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        limits: Limits,
-        row: u64,
-        control: &Control,
-    ) -> Result<Option<Found>> {
-        let Cut::Records(records, header) = &mut self.cut else { return Ok(None) };
-        let limit = RecordLimit { bytes: limits.max_row_bytes as usize, passes_over: limits.skip_bad_rows };
-        let start = bytes.len();
-        let read = records.read(&mut self.stream, bytes, limit, row, control)?;
-        let (byte, line) = (self.byte + read.blank_bytes, self.line + read.blank_lines + 1);
-        self.byte = byte + read.bytes;
-        self.line += read.blank_lines + read.lines;
-        if read.bytes == 0 {
-            return Ok(None);
-        }
-        let RecordRead { is_too_long, is_open, .. } = read;
-        let form = Form::Record(Arc::clone(header));
-        Ok(Some(Found { range: start..bytes.len(), byte, line, form, is_too_long, is_open }))
     }
 }
