@@ -1,8 +1,8 @@
 """The journal of a run: each finished batch, so that a run that was killed goes on where it was.
 
-One file that only grows: a header, then one record a batch. A record is its length and checksum (CRC-32), a line of JSON
-and the bytes of the batch's columns. What a crash leaves half-written at the end fails its checksum, is dropped and done
-again. No database and no memory map, so that a network file system will do. Memory: one record.
+One file that only grows: a header, then one record a batch. A record is its length and checksum (CRC-32), a line of
+JSON and the bytes of the batch's columns. What a crash leaves half-written at the end fails its checksum, is dropped
+and done again. No database and no memory map, so that a network file system will do. Memory: one record.
 """
 
 from __future__ import annotations
@@ -135,8 +135,12 @@ class Journal:
     def _write(self, content: bytes) -> None:
         # A raw file may take less than it is given.
         view = memoryview(content)
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            error.filename = os.fspath(self.path)
+            raise
 
 
 def _framed(content: bytes) -> bytes:

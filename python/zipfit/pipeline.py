@@ -131,7 +131,7 @@ def select(options: SelectOptions) -> Result:
         run.metric = scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
         scores = Scores(output.partial(FILE_NAME), scored.counts["read"])
-        outputs = [*scored.outputs, *_choose(run, output, scores, task.reader, options, scored.counts)]
+        outputs = [*scored.outputs, *_choose(run, output, scores, reader=task.reader, counts=scored.counts)]
         run.finish(output, parameters, _library(scorer), task, outputs)
         work.clear()
     return run.result()
@@ -191,7 +191,7 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
             parameters[name] = value
     run.metric = parameters["metric"]
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, _):
-        outputs = _choose(run, output, scores, reader, options, former["counts"])
+        outputs = _choose(run, output, scores, reader=reader, counts=former["counts"])
         table = next(file for file in former["outputs"] if file["name"] == FILE_NAME)
         content = manifest.build(
             parameters=parameters,
@@ -234,14 +234,12 @@ def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core
 
 
 def _choose(
-    run: _Run,
-    output: _core.Output,
-    scores: Scores,
-    reader: _core.Reader,
-    options: SelectOptions,
-    counts: dict[str, int],
+    run: _Run, output: _core.Output, scores: Scores, *, reader: _core.Reader, counts: dict[str, int]
 ) -> list[_core.OutputFile]:
     """Choose rows by a table of scores, and write them."""
+    options = run.options
+    if not isinstance(options, SelectOptions):
+        raise TypeError("expected options that say how to choose")
     ranking, beyond = scores.ranking(
         {"version": _core.__version__},
         sizes=options.budget_bytes is not None,
@@ -394,13 +392,13 @@ class _Run:
         """Return what there is to tell."""
         budgets = {unit: getattr(self.options, f"budget_{unit}", None) for unit in ("bytes", "tokens")}
         unit, budget = next(((unit, amount) for unit, amount in budgets.items() if amount is not None), (None, None))
-        scores = () if self.selection is None else self.selection.scores
+        scores = np.empty(0) if self.selection is None else self.selection.scores
         covered = None
         if isinstance(self.selection, Cover):
             covered = float(self.selection.coverage[-1]) if len(scores) else 0.0
         return Result(
             output=self.options.output,
-            files=(*self.files, "run.json", writing.MANIFEST_NAME),
+            files=tuple(name for name in writing.ALL_NAMES if name in {*self.files, *writing.RECORD_NAMES}),
             counts=self.counts,
             scores=getattr(self.options, "scores", None),
             targets=self.targets,

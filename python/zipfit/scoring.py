@@ -1,8 +1,8 @@
 """From files to `scores.parquet`: read, filter, score, batch by batch, with a journal of what is done.
 
-No text outlives its batch, unless near duplicates are looked for. Memory: the targets and a fixed number of batches; what
-is known of each row is in the journal, on disk, until all rows are scored. A run that goes on reads its sources from
-where the journal ends; if a filter looks at texts, from the start, but without scoring again.
+No text outlives its batch, unless near duplicates are looked for. Memory: the targets and a fixed number of batches;
+what is known of each row is in the journal, on disk, until all rows are scored. A run that goes on reads its sources
+from where the journal ends; if a filter looks at texts, from the start, but without scoring again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit import _core
-from zipfit.errors import BadRowError, InvalidTextError, MismatchError, ParameterError, TextTypeError
+from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
 from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
 from zipfit.progress import bytes_bar
@@ -136,7 +136,7 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
     key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
     key["batch_rows"] = task.options.batch_rows
     key["library"] = " ".join(scorer.library)
-    key["tokenizer"] = None if task.counter is None else dict(task.counter.record)
+    key["tokenizer"] = None if task.counter is None else task.counter.record
     sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}
     for side, reader in sides.items():
         found = [] if reader is None else reader.found()
@@ -147,17 +147,18 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
 
 def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Workplace, key: dict[str, Any]) -> Scored:
     """Score all rows that the journal does not have yet, and write the table."""
+    skip = task.options.on_bad_row == "skip"
+    work.after_bad_rows = "a larger --max-rejected and " if skip else "--on-bad-row skip and "
     with work.open_journal(key) as journal:
-        try:
-            filtered, rejected = _score_batches(task, scorer, journal)
-        except (Exception, KeyboardInterrupt) as error:
-            _tell_what_is_kept(error, journal, work)
-            raise
+        filtered, rejected = _score_batches(task, scorer, journal)
         journal.sync()
         outputs = _write_table(task, output, journal, filtered)
-        scored = _read_until_now(journal) - rejected
+        scored = task.reader.position[3] - rejected
         if not scored:
-            raise _all_rejected(journal)
+            error = _all_rejected(journal)
+            # There is nothing to go on with.
+            work.clear()
+            raise error
         counts = {"read": scored + rejected, "scored": scored, "rejected": rejected}
         if filtered is None:
             counts |= {"below_min_bytes": 0, "above_max_bytes": 0}
@@ -276,9 +277,9 @@ def _write_table(
     )
     position = 0
     for _, columns in journal.records():
-        sizes = columns["size"]
+        sizes = np.asarray(columns["size"])
         if filtered is not None:
-            columns |= filtered.columns(position, sizes, options.min_bytes, options.max_bytes)  # type: ignore[arg-type]
+            columns.update(filtered.columns(position, sizes, options.min_bytes, options.max_bytes))
         writer.add(columns)
         position += len(sizes)
     outputs = [writer.finish()]
@@ -293,30 +294,11 @@ def _rejected_lines(journal: Journal) -> Iterator[bytes]:
             yield json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
-def _read_until_now(journal: Journal) -> int:
-    return 0 if journal.last is None else int(journal.last["position"][3])
-
-
 def _all_rejected(journal: Journal) -> BadRowError:
     said, _ = next(journal.records())
     first = said["rejected"][0]
     place = f"{first['file']}:{first['line']} (byte {first['byte']})"
     return BadRowError(f"{place}: all rows were rejected, this one for: {first['message']}", path=first["file"])
-
-
-def _tell_what_is_kept(error: BaseException, journal: Journal, work: Workplace) -> None:
-    """Keep the journal if something is in it, and say so."""
-    if isinstance(error, MismatchError):
-        return
-    if not journal.batches:
-        journal.close()
-        work.clear()
-    elif isinstance(error, (BadRowError, InvalidTextError, TextTypeError)):
-        error.add_note(
-            f"{_read_until_now(journal)} rows are done; go on without such rows by --on-bad-row skip --resume"
-        )
-    else:
-        error.add_note(f"{_read_until_now(journal)} rows are done; go on by the same command with --resume")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """``.zipfit/``, what a run has in its output directory while it works: a lock, and the journal.
 
-The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process, however
-that ends. Two runs in one directory at once: the second is refused.
+The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process,
+however that ends. Two runs in one directory at once: the second is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.errors import OutputExistsError
+from zipfit.errors import BadRowError, InvalidTextError, MismatchError, OutputExistsError, TextTypeError
 from zipfit.journal import Journal
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ class Workplace:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._journal: Journal | None = None
+        self.after_bad_rows = ""
+        """What to add to a command that a bad row has ended."""
 
     @property
     def journal_path(self) -> Path:
@@ -46,7 +49,20 @@ class Workplace:
 
     def open_journal(self, key: Mapping[str, Any]) -> Journal:
         """Open the journal of a run that depends on `key`, or begin it."""
-        return Journal(self.journal_path, key)
+        self._journal = Journal(self.journal_path, key)
+        return self._journal
+
+    def settle(self, error: BaseException) -> None:
+        """Keep the journal for the next run if there is something in it, and say so."""
+        if self._journal is None or isinstance(error, MismatchError):
+            return
+        self._journal.close()
+        if self._journal.last is None or not self.journal_path.exists():
+            self.clear()
+            return
+        more = self.after_bad_rows if isinstance(error, (BadRowError, InvalidTextError, TextTypeError)) else ""
+        rows = self._journal.last["position"][3]
+        error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
     def clear(self) -> None:
         """Remove the journal."""
@@ -73,23 +89,24 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
     """
     directory = Path(output, NAME)
     directory.mkdir(exist_ok=True)
-    try:
-        with _locked(directory / LOCK, output):
-            work = Workplace(directory)
+    with _locked(directory / LOCK, output):
+        work = Workplace(directory)
+        try:
             if overwrite and not resume:
                 work.clear()
             elif not resume and work.journal_path.exists():
                 message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
                 raise OutputExistsError(f"{output}: {message}", path=output)
             yield work
-            # While the lock is held, so that nobody else has just opened it.
+        except BaseException as error:
+            work.settle(error)
+            raise
+        finally:
+            # While the lock is held: nobody else may have opened the file in between.
             (directory / LOCK).unlink(missing_ok=True)
-    finally:
-        # What an unfinished run needs stays.
-        with contextlib.suppress(OSError):
-            if not (directory / JOURNAL).exists():
-                (directory / LOCK).unlink(missing_ok=True)
-            directory.rmdir()
+            # What an unfinished run needs stays.
+            with contextlib.suppress(OSError):
+                directory.rmdir()
 
 
 @contextlib.contextmanager

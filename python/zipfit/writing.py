@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from zipfit.workplace import Workplace
 
 __all__ = [
-    "FILE_NAMES",
-    "LEFT_OUT_NAME",
+    "ALL_NAMES",
+    "MANIFEST_NAME",
+    "RECORD_NAMES",
     "REJECTED_NAME",
     "copy_rows",
     "finish",
@@ -40,8 +41,8 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 
-FILE_NAMES = ("selected.jsonl", "selection.jsonl", "run.json", MANIFEST_NAME)
-"""What every selection consists of, in the order of writing: a directory without a manifest is unfinished."""
+RECORD_NAMES = ("run.json", MANIFEST_NAME)
+"""What every run writes, last: a directory without a manifest is unfinished."""
 
 LEFT_OUT_NAME = "left_out.jsonl"
 """Written only by runs that leave rows out one by one."""
@@ -49,7 +50,7 @@ LEFT_OUT_NAME = "left_out.jsonl"
 REJECTED_NAME = "rejected.jsonl"
 """Written only by runs that skip bad rows."""
 
-ALL_NAMES = (REJECTED_NAME, LEFT_OUT_NAME, SCORES_NAME, *FILE_NAMES)
+ALL_NAMES = (REJECTED_NAME, LEFT_OUT_NAME, SCORES_NAME, "selected.jsonl", "selection.jsonl", *RECORD_NAMES)
 """All that a run may write."""
 
 
