@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use zipfit::error::{Cause, Error, Side};
-use zipfit::read::{Batch, Fields, LinePlace, OtherFields, ReadOptions, Reader, read_lines};
+use zipfit::read::{Batch, Fields, LinePlace, OtherFields, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result, Texts};
 
@@ -94,9 +94,9 @@ fn lines_are_given_back_as_they_lie_in_the_file() {
     let top = tempfile::tempdir().unwrap();
     for (name, content) in [("a.jsonl", LINES.as_bytes().to_vec()), ("a.jsonl.zst", zstd(LINES.as_bytes()))] {
         let paths = vec![save(top.path(), name, content)];
-        let lines = read_lines(paths.clone(), &[2, 0, 2], 3, &Control::default()).unwrap();
+        let lines = read_lines(paths.clone(), TextBy::Line, &[2, 0, 2], 3, &Control::default()).unwrap();
         assert_eq!(lines, [&b"{\"text\": \"three\"}"[..], b"{\"text\": \"one\"}", b"{\"text\": \"three\"}"]);
-        let error = read_lines(paths, &[0], 4, &Control::default()).unwrap_err();
+        let error = read_lines(paths, TextBy::Line, &[0], 4, &Control::default()).unwrap_err();
         let expected = format!("{name}: the file has 3 rows but 4 were ranked; pass the source that was ranked");
         assert_eq!(message(&error, top.path()), expected);
     }

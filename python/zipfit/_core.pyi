@@ -49,6 +49,7 @@ __all__ = [
 
 _Progress: TypeAlias = Callable[[int], object]
 _Side: TypeAlias = Literal["source", "target", "against"]
+_TextBy: TypeAlias = Literal["line", "document"]
 
 __version__: str
 MAX_ROW_BYTES: int
@@ -77,8 +78,10 @@ class Texts:
     def from_arrow(data: object, column: str | None, side: _Side) -> Texts:
         """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
     @staticmethod
-    def from_files(paths: Sequence[str], text: str, side: _Side, threads: int | None = None) -> Texts:
-        """Read the texts of JSON Lines files; ``text`` is a field, a path, a template or a preset."""
+    def from_files(
+        paths: Sequence[str], text: str, side: _Side, threads: int | None = None, text_by: _TextBy = "line"
+    ) -> Texts:
+        """Read the texts of files as a `Reader` does; ``text`` is a field, a path, a template or a preset."""
     @staticmethod
     def concat(sets: Sequence[Texts]) -> Texts:
         """The texts of several sets, one set after another, without copying them."""
@@ -282,8 +285,10 @@ class Batch:
 
 @final
 class Reader:
-    """Rows of JSON Lines files (plain, .gz, .zst), in the order of the files. Reads ahead on a thread of its own.
+    """Rows of files, in the order of the files. Reads ahead on a thread of its own.
 
+    The suffix decides: .csv is comma-separated, .tsv and .tab are tab-separated, .txt, .text and .md are text, all
+    others are JSON Lines; each plain, or with .gz or .zst behind.
     The constructor opens every file, so that a missing one is told before the work begins.
     """
 
@@ -300,12 +305,14 @@ class Reader:
         max_row_bytes: int | None = None,
         skip_bad_rows: bool = False,
         keep_places: bool = False,
+        text_by: _TextBy = "line",
     ) -> Self:
         """Every field is a key of the row, or a path such as ``meta.id``; ``text`` may be a template or a preset, too.
 
         ``id_field=None``: the field ``id`` where a row has one. A row without a field named here is a bad one, and so
         is one with more than ``max_row_bytes`` (None: 64 MiB). Bad rows are an error, or with ``skip_bad_rows`` in
         ``Batch.rejected``. ``batch_rows=None``: as many as make 4 MiB. ``keep_places``: for errors about rows.
+        ``text_by``: what a row of a text file is.
         """
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
@@ -317,7 +324,7 @@ class Reader:
     def resume(self, position: tuple[int, int, int, int], finished: Sequence[InputFile]) -> None:
         """Go on from the ``position`` of another reader of the same files, whose ``files()`` were ``finished``."""
     @staticmethod
-    def scan(paths: Sequence[str], total: int) -> tuple[Reader, Places]:
+    def scan(paths: Sequence[str], total: int, text_by: _TextBy = "line") -> tuple[Reader, Places]:
         """Only find the places of all rows; ParameterError when there are not `total` of them."""
     @property
     def bytes_read(self) -> int:
@@ -360,7 +367,7 @@ class Output:
         coverage: NDArray[np.float64] | None = None,
         progress: _Progress | None = None,
     ) -> list[OutputFile]:
-        """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places).
+        """Write ``selected.jsonl`` (the rows as `read_lines` gives them, in this order) and ``selection.jsonl``.
 
         Only the files and the field of the id are asked of the reader, which need not have read anything.
         """
@@ -464,8 +471,10 @@ class Places:
     def columns(self) -> dict[str, NDArray[np.int64] | NDArray[np.int32]]:
         """The columns of places as `ScoreWriter` takes them."""
 
-def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int) -> list[str]:
-    """The lines of the given rows (any order), as they stand in the files, without terminator.
+def read_lines(
+    paths: Sequence[str], rows: NDArray[np.int64], total: int, text_by: _TextBy = "line"
+) -> list[str]:
+    """The given rows (any order): lines of JSON Lines as they stand in the files, others as JSON objects.
 
     ``total`` is the number of rows that were ranked; other files than those are a ParameterError.
     """

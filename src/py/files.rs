@@ -13,10 +13,10 @@ use super::interrupt;
 use super::scores::{PyPlaces, strings_to_python};
 use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quote};
 use crate::read::{
     self, Batch, Fields, InputFile, LinePlace, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader,
-    Rejected,
+    Rejected, TextBy,
 };
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
@@ -92,7 +92,7 @@ impl PyReader {
     #[new]
     #[pyo3(signature = (
         paths, text, side = "source", *, id_field = None, token_field = None, group_field = None, batch_rows = None,
-        max_row_bytes = None, skip_bad_rows = false, keep_places = false
+        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line"
     ))]
     #[expect(clippy::too_many_arguments, reason = "fields and limits, one by one")]
     fn new(
@@ -107,14 +107,17 @@ impl PyReader {
         max_row_bytes: Option<u32>,
         skip_bad_rows: bool,
         keep_places: bool,
+        text_by: &str,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
+        let text_by = parse_text_by(py, text_by)?;
         let others = OtherFields { id: id_field, tokens: token_field, group: group_field };
         let options = ReadOptions {
             batch_rows: batch_rows.unwrap_or(usize::MAX),
             max_row_bytes: max_row_bytes.unwrap_or(MAX_ROW_BYTES),
             skip_bad_rows,
             keep_places,
+            text_by,
             ..ReadOptions::default()
         };
         let reader = Fields::new(text, &others)
@@ -191,8 +194,11 @@ impl PyReader {
     }
 
     #[staticmethod]
-    fn scan(py: Python<'_>, paths: Vec<PathBuf>, total: usize) -> PyResult<(PyReader, PyPlaces)> {
-        let (reader, places) = interrupt::run(py, None, move |control| Reader::scan(paths, total, control))?;
+    #[pyo3(signature = (paths, total, text_by = "line"))]
+    fn scan(py: Python<'_>, paths: Vec<PathBuf>, total: usize, text_by: &str) -> PyResult<(PyReader, PyPlaces)> {
+        let text_by = parse_text_by(py, text_by)?;
+        let scan = interrupt::run(py, None, move |control| Reader::scan(paths, text_by, total, control));
+        let (reader, places) = scan?;
         Ok((PyReader(Arc::new(Mutex::new(reader))), PyPlaces(Arc::new(Places::Lines(places)))))
     }
 }
@@ -418,15 +424,30 @@ pub(super) fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Boun
     Ok(entry)
 }
 
+/// What a row of a text file is, by its name.
+pub(super) fn parse_text_by(py: Python<'_>, name: &str) -> PyResult<TextBy> {
+    match name {
+        "line" => Ok(TextBy::Line),
+        "document" => Ok(TextBy::Document),
+        _ => {
+            let message = format!("text_by is {}; expected \"line\" or \"document\"", quote(name));
+            Err(to_python(py, Error::parameter(message)))
+        }
+    }
+}
+
 #[pyfunction]
+#[pyo3(signature = (paths, rows, total, text_by = "line"))]
 pub(super) fn read_lines<'py>(
     py: Python<'py>,
     paths: Vec<PathBuf>,
     rows: PyReadonlyArray1<'py, i64>,
     total: usize,
+    text_by: &str,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let text_by = parse_text_by(py, text_by)?;
     let rows = row_numbers(&rows, total).map_err(|error| to_python(py, error))?;
-    let lines = interrupt::run(py, None, move |control| read::read_lines(paths, &rows, total, control))?;
+    let lines = interrupt::run(py, None, move |control| read::read_lines(paths, text_by, &rows, total, control))?;
     // Lines of a file that was ranked are valid UTF-8; of another one they need not be.
     lines.iter().map(|line| PyBytes::new(py, line).call_method1("decode", ("utf-8",))).collect()
 }

@@ -2,21 +2,24 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::csv::Header;
 use super::files::{ListedFile, Position};
-use super::lines::{Limits, Splitter};
+use super::form::{FileFormat, Form, Scratch, TextBy};
+use super::lines::Splitter;
 use super::places::LinePlace;
 use super::stream::Stream;
 use super::{Fields, OtherFields, ReadOptions, Reader};
 use crate::error::{Error, Result, Side};
 use crate::parallel::Control;
 
-/// Lines of a file by their offsets, which must rise. A plain file is sought, a compressed one read through.
+/// Rows of a file by their offsets, which must rise. A plain file is sought, a compressed one read through.
 struct LineCopier {
     path: PathBuf,
     source: CopySource,
+    form: Form,
 }
 
 enum CopySource {
@@ -25,13 +28,29 @@ enum CopySource {
 }
 
 impl LineCopier {
-    fn open(path: &Path) -> Result<LineCopier> {
+    fn open(file: &ListedFile, control: &Control) -> Result<LineCopier> {
+        let path = &file.path;
+        let (mut form, mut position, mut begun) = (Form::Text, 0, None);
+        match file.format {
+            FileFormat::JsonLines => form = Form::Json,
+            FileFormat::Text(_) => {}
+            FileFormat::Delimited(delimiter) => {
+                let mut stream = Stream::open(path, Side::Source)?;
+                let header = Header::read(&mut stream, delimiter, 0, control);
+                // A file of nothing has no rows to copy.
+                if let Some(file) = header.map_err(|error| error.with_path(path))? {
+                    (form, position) = (Form::Record(file.header), file.bytes);
+                }
+                begun = Some(stream);
+            }
+        }
         let source = if Stream::is_plain(path) {
             CopySource::Plain(BufReader::new(File::open(path).map_err(|error| Error::io(error, path))?))
         } else {
-            CopySource::Compressed { stream: Stream::open(path, Side::Source)?, position: 0 }
+            let stream = begun.map_or_else(|| Stream::open(path, Side::Source), Ok)?;
+            CopySource::Compressed { stream, position }
         };
-        Ok(LineCopier { path: path.to_owned(), source })
+        Ok(LineCopier { path: path.clone(), source, form })
     }
 
     /// Read `length` bytes at `offset` of the decompressed file into `line`, replacing what is there.
@@ -54,8 +73,8 @@ impl LineCopier {
 }
 
 impl Reader {
-    /// Call `each(index, line)` with the line at every place, in the order of the files; `index` is the position in
-    /// `places`. Lines come as they lie in the file, without terminator.
+    /// Call `each(index, line)` with the row at every place, in the order of the files; `index` is the position in
+    /// `places`. A row of JSON Lines comes as it lies in the file, without terminator, any other as a JSON object.
     ///
     /// # Errors
     /// [`Cause::Mismatch`](crate::error::Cause::Mismatch) for a file that changed since it was found;
@@ -70,7 +89,7 @@ impl Reader {
     ) -> Result<()> {
         let mut by_place: Vec<usize> = (0..places.len()).collect();
         by_place.sort_unstable_by_key(|&index| (places[index].file, places[index].byte));
-        let mut line = Vec::new();
+        let (mut line, mut scratch) = (Vec::new(), Scratch::default());
         let mut open: Option<(u32, LineCopier)> = None;
         let mut former = None;
         for index in by_place {
@@ -81,19 +100,27 @@ impl Reader {
                     return Err(Error::parameter(format!("there is no file number {}", place.file)));
                 };
                 file.check_unchanged()?;
-                open = Some((place.file, LineCopier::open(&file.path)?));
+                open = Some((place.file, LineCopier::open(file, control)?));
             }
+            let Some((_, copier)) = &mut open else { continue };
             // A row asked for twice is in `line` already.
-            if former != Some(place)
-                && let Some((_, copier)) = &mut open
-            {
+            if former != Some(place) {
                 copier.read(place.byte, place.length as usize, &mut line, control)?;
             }
             former = Some(place);
-            each(index, &line)?;
+            let object = copier.form.object(&line, None, &mut scratch).map_err(|(error, offset)| {
+                error.with_path(&copier.path).with_line(place.line, place.byte + offset as u64)
+            })?;
+            each(index, object)?;
             control.add_done(1);
         }
         Ok(())
+    }
+
+    /// Whether [`Reader::copy_lines`] gives rows of the lengths that their places have.
+    #[must_use]
+    pub fn copies_as_it_lies(&self) -> bool {
+        self.files.iter().all(|file| file.format == FileFormat::JsonLines)
     }
 
     /// Find the places of all rows without looking into them.
@@ -102,12 +129,17 @@ impl Reader {
     /// [`Cause::Parameter`](crate::error::Cause::Parameter) when there are not `total` rows;
     /// [`Cause::Truncated`](crate::error::Cause::Truncated); [`Cause::Io`](crate::error::Cause::Io);
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
-    pub fn scan(paths: Vec<PathBuf>, total: usize, control: &Control) -> Result<(Reader, Vec<LinePlace>)> {
+    pub fn scan(
+        paths: Vec<PathBuf>,
+        text_by: TextBy,
+        total: usize,
+        control: &Control,
+    ) -> Result<(Reader, Vec<LinePlace>)> {
         let fields = Fields::new("text", &OtherFields::default())?;
-        let mut reader = Reader::open(paths, fields, Side::Source, ReadOptions::default())?;
-        let limits = Limits { batch_bytes: super::BATCH_BYTES, batch_rows: usize::MAX, max_row_bytes: u32::MAX };
+        let options = ReadOptions { text_by, max_row_bytes: u32::MAX, ..ReadOptions::default() };
+        let mut reader = Reader::open(paths, fields, Side::Source, options)?;
         let files: Arc<[ListedFile]> = Arc::clone(&reader.files);
-        let mut splitter = Splitter::new(Side::Source, files, limits, Position::default(), &[]);
+        let mut splitter = Splitter::new(Side::Source, files, reader.limits(), Position::default(), &[]);
         let mut places = Vec::new();
         loop {
             let batch = splitter.next_batch(control)?;
@@ -126,15 +158,21 @@ impl Reader {
     }
 }
 
-/// The lines of the given rows as they lie in the files, in the order of `rows`.
+/// The given rows, in the order of `rows`, as [`Reader::copy_lines`] gives them.
 ///
 /// `total` is the number of rows that the caller knows these files by.
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) when the files have another number of rows; as
 /// [`Reader::next_batch`] otherwise.
-pub fn read_lines(paths: Vec<PathBuf>, rows: &[usize], total: usize, control: &Control) -> Result<Vec<Vec<u8>>> {
-    let (reader, places) = Reader::scan(paths, total, control)?;
+pub fn read_lines(
+    paths: Vec<PathBuf>,
+    text_by: TextBy,
+    rows: &[usize],
+    total: usize,
+    control: &Control,
+) -> Result<Vec<Vec<u8>>> {
+    let (reader, places) = Reader::scan(paths, text_by, total, control)?;
     let places: Vec<LinePlace> = rows.iter().map(|&row| places[row]).collect();
     let mut lines = vec![Vec::new(); rows.len()];
     reader.copy_lines(&places, control, |index, line| {

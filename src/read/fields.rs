@@ -84,6 +84,11 @@ impl Fields {
         self.tokens.is_some()
     }
 
+    /// The field for the number of tokens.
+    pub(super) fn tokens_name(&self) -> Option<&str> {
+        self.tokens.map(|index| self.wanted.name(index))
+    }
+
     /// Whether rows carry a group.
     #[must_use]
     pub fn has_groups(&self) -> bool {

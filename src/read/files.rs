@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::form::{FileFormat, TextBy};
 use crate::error::{Cause, Error, Result};
 
 /// A file that was read to its end.
@@ -39,10 +40,11 @@ pub(super) struct ListedFile {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     pub(super) modified: Option<SystemTime>,
+    pub(super) format: FileFormat,
 }
 
 impl ListedFile {
-    pub(super) fn find(path: PathBuf) -> Result<ListedFile> {
+    pub(super) fn find(path: PathBuf, text_by: TextBy) -> Result<ListedFile> {
         let metadata = std::fs::metadata(&path).map_err(|error| Error::io(error, &path))?;
         if metadata.is_dir() {
             return Err(Error::io(io::Error::from(io::ErrorKind::IsADirectory), &path));
@@ -54,7 +56,8 @@ impl ListedFile {
         // Opening tells what metadata cannot: whether we may read it.
         std::fs::File::open(&path).map_err(|error| Error::io(error, &path))?;
         let (bytes, modified) = fingerprint(&metadata);
-        Ok(ListedFile { path, bytes, modified })
+        let format = FileFormat::of(&path, text_by);
+        Ok(ListedFile { path, bytes, modified, format })
     }
 
     pub(super) fn check_unchanged(&self) -> Result<()> {

@@ -3,14 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::csv::{self, Begun, Header, RecordLimit, RecordRead, Records};
 use super::files::{InputFile, ListedFile, Position};
+use super::form::{FileFormat, Form, TextBy};
 use super::places::LinePlace;
-use super::stream::{LineRead, Stream};
-use crate::error::{Error, Result, Side};
+use super::stream::{BOM, LineRead, Stream};
+use crate::error::{Result, Side};
 use crate::parallel::Control;
-
-/// A byte-order mark, which some editors put at the start of a file; not part of any row.
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// How much is read at once.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +19,8 @@ pub(super) struct Limits {
     pub(super) batch_rows: usize,
     /// A longer line is not kept.
     pub(super) max_row_bytes: u32,
+    /// Whether rows after a bad one are wanted.
+    pub(super) skip_bad_rows: bool,
 }
 
 /// Consecutive rows as they lie in their files.
@@ -40,6 +41,7 @@ pub(super) struct RawRow {
     /// In the bytes of the batch; empty for a line that is too long.
     pub(super) range: Range<usize>,
     pub(super) place: LinePlace,
+    pub(super) form: Form,
     pub(super) is_too_long: bool,
 }
 
@@ -60,10 +62,28 @@ pub(super) struct Splitter {
 
 struct OpenFile {
     stream: Stream,
+    cut: Cut,
     /// Physical lines and decompressed bytes read until now.
     line: u64,
     byte: u64,
     first_row: u64,
+}
+
+/// What cuts a file into rows.
+enum Cut {
+    Rows(TextBy, Form),
+    Records(Box<Records>, Arc<Header>),
+}
+
+/// A row that was appended to the bytes of a batch.
+struct Found {
+    range: Range<usize>,
+    byte: u64,
+    line: u64,
+    form: Form,
+    is_too_long: bool,
+    /// The file ends within its quotes.
+    is_open: bool,
 }
 
 impl Splitter {
@@ -121,7 +141,6 @@ impl Splitter {
     /// Append the next line that is not blank; `false` after the last file.
     fn next_row(&mut self, bytes: &mut Vec<u8>, rows: &mut Vec<RawRow>, control: &Control) -> Result<bool> {
         loop {
-            // A file of nothing but blank lines has no row between two of them.
             control.check()?;
             let Some(open) = &mut self.open else {
                 if self.file == self.files.len() {
@@ -130,32 +149,22 @@ impl Splitter {
                 self.open_next(control)?;
                 continue;
             };
-            let before = bytes.len();
-            let read = open.stream.read_line(bytes, self.limits.max_row_bytes as usize, self.rows, control)?;
-            if read == LineRead::END {
+            let Some(found) = open.next_row(bytes, self.limits, self.rows, control)? else {
                 self.close();
                 continue;
+            };
+            let Found { range, byte, line, form, is_too_long, is_open } = found;
+            if is_too_long && is_open {
+                // How many rows it has swallowed nobody knows, so it is not for skipping.
+                let error = csv::never_closed().with_row(self.side, self.rows).with_line(line, byte);
+                return Err(error.with_path(&self.files[self.file].path));
             }
-            let bom = if open.line == 0 && bytes[before..].starts_with(BOM) { BOM.len() } else { 0 };
-            let start = before + bom;
-            let byte = open.byte + bom as u64;
-            open.byte += read.bytes;
-            open.line += 1;
-            let line = &bytes[start..];
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !read.is_too_long && line.iter().all(u8::is_ascii_whitespace) {
-                bytes.truncate(before);
-                continue;
+            let place = LinePlace { byte, line, length: range.len() as u32, file: self.file as u32 };
+            if is_too_long && !self.limits.skip_bad_rows {
+                // Nobody asks for more, and what follows may be the middle of a record.
+                (self.open, self.file) = (None, self.files.len());
             }
-            let is_too_long = read.is_too_long || line.len() > self.limits.max_row_bytes as usize;
-            let length = line.len();
-            let range = if is_too_long { before..before } else { start..start + length };
-            if is_too_long {
-                bytes.truncate(before);
-            }
-            let place = LinePlace { byte, line: open.line, length: range.len() as u32, file: self.file as u32 };
-            rows.push(RawRow { range, place, is_too_long });
+            rows.push(RawRow { range, place, form, is_too_long });
             self.rows += 1;
             return Ok(true);
         }
@@ -166,12 +175,29 @@ impl Splitter {
         file.check_unchanged()?;
         let mut stream = Stream::open(&file.path, self.side)?;
         let first_row = self.rows;
+        let start = self.start.take().unwrap_or(Position { rows: first_row, ..Position::default() });
+        self.rows = start.rows;
         let (mut line, mut byte) = (0, 0);
-        if let Some(start) = self.start.take() {
-            stream.skip(start.byte, start.rows, control)?;
-            (line, byte, self.rows) = (start.line, start.byte, start.rows);
+        let cut = match file.format {
+            FileFormat::JsonLines => Cut::Rows(TextBy::Line, Form::Json),
+            FileFormat::Text(by) => Cut::Rows(by, Form::Text),
+            FileFormat::Delimited(delimiter) => {
+                let header = Header::read(&mut stream, delimiter, self.rows, control);
+                match header.map_err(|error| error.with_path(&file.path))? {
+                    Some(Begun { header, records, bytes, lines }) => {
+                        (line, byte) = (lines, bytes);
+                        Cut::Records(records, header)
+                    }
+                    // The end is found again.
+                    None => Cut::Rows(TextBy::Line, Form::Text),
+                }
+            }
+        };
+        if start.byte > byte {
+            stream.skip(start.byte - byte, start.rows, control)?;
+            (line, byte) = (start.line, start.byte);
         }
-        self.open = Some(OpenFile { stream, line, byte, first_row });
+        self.open = Some(OpenFile { stream, cut, line, byte, first_row });
         Ok(())
     }
 
@@ -185,8 +211,70 @@ impl Splitter {
     }
 }
 
-/// What is said of a line that is too long.
-pub(super) fn too_long(limit: u32) -> Error {
-    let most = "the most that max_row_bytes allows";
-    Error::bad_row(format!("the line is longer than {limit} bytes, {most}; split the row or raise the limit"))
+impl OpenFile {
+    /// Append the next row; `None` at the end of the file.
+    fn next_row(&mut self, bytes: &mut Vec<u8>, limits: Limits, row: u64, control: &Control) -> Result<Option<Found>> {
+        let (records, header) = match &mut self.cut {
+            Cut::Rows(by, form) => {
+                let (by, form) = (*by, form.clone());
+                return self.next_line(bytes, by, form, limits, row, control);
+            }
+            Cut::Records(records, header) => (records, header),
+        };
+        let limit = RecordLimit { bytes: limits.max_row_bytes as usize, passes_over: limits.skip_bad_rows };
+        let start = bytes.len();
+        let read = records.read(&mut self.stream, bytes, limit, row, control)?;
+        let (byte, line) = (self.byte + read.blank_bytes, self.line + read.blank_lines + 1);
+        self.byte = byte + read.bytes;
+        self.line += read.blank_lines + read.lines;
+        if read.bytes == 0 {
+            return Ok(None);
+        }
+        let RecordRead { is_too_long, is_open, .. } = read;
+        let form = Form::Record(Arc::clone(header));
+        Ok(Some(Found { range: start..bytes.len(), byte, line, form, is_too_long, is_open }))
+    }
+
+    /// A line that is not blank, or a document.
+    fn next_line(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        by: TextBy,
+        form: Form,
+        limits: Limits,
+        row: u64,
+        control: &Control,
+    ) -> Result<Option<Found>> {
+        let before = bytes.len();
+        let limit = limits.max_row_bytes as usize;
+        loop {
+            // A file of nothing but blank lines has no row between two of them.
+            control.check()?;
+            let read = self.stream.read_row(bytes, by, limit, row, control)?;
+            if read == LineRead::END {
+                return Ok(None);
+            }
+            let bom = if self.line == 0 && bytes[before..].starts_with(BOM) { BOM.len() } else { 0 };
+            let start = before + bom;
+            let byte = self.byte + bom as u64;
+            self.byte += read.bytes;
+            self.line += 1;
+            let mut line = &bytes[start..];
+            if by == TextBy::Line {
+                line = line.strip_suffix(b"\n").unwrap_or(line);
+                line = line.strip_suffix(b"\r").unwrap_or(line);
+            }
+            if !read.is_too_long && line.iter().all(u8::is_ascii_whitespace) {
+                bytes.truncate(before);
+                continue;
+            }
+            let is_too_long = read.is_too_long || line.len() > limit;
+            let mut range = start..start + line.len();
+            if is_too_long {
+                range = before..before;
+                bytes.truncate(before);
+            }
+            return Ok(Some(Found { range, byte, line: self.line, form, is_too_long, is_open: false }));
+        }
+    }
 }

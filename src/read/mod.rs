@@ -1,4 +1,4 @@
-//! Files to texts: rows of JSON Lines, their texts, and the place of each row on disk.
+//! Files to texts: rows of JSON Lines, CSV and text files, their texts, and the place of each row on disk.
 //!
 //! Reading goes by batches of some megabytes and keeps nothing of a row but what it hands over with its batch, so that
 //! memory grows neither with the number of rows nor with their lengths (unless the caller keeps the batches). One
@@ -6,15 +6,17 @@
 //! is and which rows are chosen is not known here; chosen rows are copied by their places in
 //! [`write`](crate::write).
 //!
-//! Rows: a byte-order mark at the start, CRLF, blank lines and a missing last newline are fine. `row` counts lines
-//! that are not blank over all files from 0, those that are rejected too; `line` is the physical line of its file from
-//! 1, `byte` the offset in the decompressed file from 0.
+//! Rows: a byte-order mark at the start, CRLF, blank lines and a missing last newline are fine. `row` counts rows
+//! over all files from 0, those that are rejected too; `line` is the physical line of its file, from 1, in which it
+//! begins, `byte` the offset in the decompressed file from 0.
 
 mod ahead;
 mod chat;
 mod copy;
+mod csv;
 mod fields;
 mod files;
+mod form;
 mod json;
 mod lines;
 mod places;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 pub use copy::read_lines;
 pub use fields::{Fields, OtherFields};
 pub use files::{InputFile, Position};
+pub use form::TextBy;
 pub use places::{LinePlace, ParquetPlace, Places};
 pub(crate) use score_columns::bytes_of;
 pub use score_columns::{
@@ -42,7 +45,8 @@ use crate::parallel::{self, Control};
 use crate::texts::{Texts, TextsBuilder};
 use ahead::Ahead;
 use files::ListedFile;
-use lines::{Limits, RawBatch, Splitter, too_long};
+use form::Scratch;
+use lines::{Limits, RawBatch, Splitter};
 
 /// Raw bytes of a batch. Some thousand rows of usual size: enough to keep all threads busy, little enough that
 /// memory is no question. A row larger than this makes a larger batch.
@@ -68,6 +72,8 @@ pub struct ReadOptions {
     pub skip_bad_rows: bool,
     /// Remember the place of each row, for [`Reader::locate`]; off unless asked for.
     pub keep_places: bool,
+    /// What a row of a text file is; a line unless asked for.
+    pub text_by: TextBy,
 }
 
 impl Default for ReadOptions {
@@ -78,6 +84,7 @@ impl Default for ReadOptions {
             max_row_bytes: MAX_ROW_BYTES,
             skip_bad_rows: false,
             keep_places: false,
+            text_by: TextBy::default(),
         }
     }
 }
@@ -153,7 +160,7 @@ impl Reader {
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::parameter(format!("{name} must be at least 1, got 0")));
         }
-        let files = paths.into_iter().map(ListedFile::find).collect::<Result<_>>()?;
+        let files = paths.into_iter().map(|path| ListedFile::find(path, options.text_by)).collect::<Result<_>>()?;
         Ok(Reader {
             side,
             fields,
@@ -204,10 +211,13 @@ impl Reader {
         self.extract(&raw, threads, control).map(Some)
     }
 
+    fn limits(&self) -> Limits {
+        let ReadOptions { batch_bytes, batch_rows, max_row_bytes, skip_bad_rows, .. } = self.options;
+        Limits { batch_bytes, batch_rows, max_row_bytes, skip_bad_rows }
+    }
+
     fn splitter(&self) -> Splitter {
-        let ReadOptions { batch_bytes, batch_rows, max_row_bytes, .. } = self.options;
-        let limits = Limits { batch_bytes, batch_rows, max_row_bytes };
-        Splitter::new(self.side, Arc::clone(&self.files), limits, self.position, &self.finished)
+        Splitter::new(self.side, Arc::clone(&self.files), self.limits(), self.position, &self.finished)
     }
 
     fn no_rows(&self) -> Error {
@@ -299,11 +309,11 @@ impl Reader {
             1,
             threads,
             control,
-            || Ok(Vec::new()),
-            |text, chunk, out| {
+            || Ok((Vec::new(), Scratch::default())),
+            |(text, scratch), chunk, out| {
                 let first = chunk * CHUNK_LINES;
                 (first..raw.rows.len().min(first + CHUNK_LINES))
-                    .try_for_each(|at| self.take(raw, at, text, &mut out[0]))
+                    .try_for_each(|at| self.take(raw, at, text, scratch, &mut out[0]))
             },
         )?;
         let mut texts = TextsBuilder::default();
@@ -323,13 +333,24 @@ impl Reader {
     }
 
     /// Take the fields out of one line.
-    fn take(&self, raw: &RawBatch, at: usize, text: &mut Vec<u8>, out: &mut Extract) -> Result<()> {
+    fn take(
+        &self,
+        raw: &RawBatch,
+        at: usize,
+        text: &mut Vec<u8>,
+        scratch: &mut Scratch,
+        out: &mut Extract,
+    ) -> Result<()> {
         let row = &raw.rows[at];
         text.clear();
         let extracted = if row.is_too_long {
-            Err((too_long(self.options.max_row_bytes), 0))
+            Err((row.form.too_long(self.options.max_row_bytes), 0))
         } else {
-            self.fields.extract(&raw.bytes[row.range.clone()], text)
+            let object = row.form.object(&raw.bytes[row.range.clone()], self.fields.tokens_name(), scratch);
+            object.and_then(|object| {
+                let extracted = self.fields.extract(object, text);
+                extracted.map_err(|(error, offset)| (error, if row.form.keeps_offsets() { offset } else { 0 }))
+            })
         };
         match extracted {
             Ok(extracted) => {

@@ -12,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::files::changed;
+use super::form::TextBy;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::Control;
 use crate::texts::hex;
@@ -21,6 +22,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// The largest window a .zst file may ask for, as a power of two: all that the format's `--ultra --long=31` writes.
 const ZSTD_WINDOW_BITS: u32 = 31;
+
+/// A byte-order mark, which some editors put at the start of a file; not part of any row.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -91,13 +95,14 @@ impl Stream {
         Format::of(path) == Format::Plain
     }
 
-    /// Append the next line with its `\n` (the last may have none).
+    /// Append the next line with its `\n` (the last may have none), or, by document, all that is left.
     ///
-    /// A line of more than `limit` bytes is passed over; what is appended of it is of no use. `row` is the row that the
-    /// line would be, for the message when the stream breaks inside it.
-    pub(super) fn read_line(
+    /// More than `limit` bytes are passed over; what is appended of them is of no use. `row` is the row that the line
+    /// would be, for the message when the stream breaks inside it.
+    pub(super) fn read_row(
         &mut self,
         line: &mut Vec<u8>,
+        by: TextBy,
         limit: usize,
         row: u64,
         control: &Control,
@@ -105,12 +110,8 @@ impl Stream {
         let before = line.len();
         let mut read = LineRead::END;
         loop {
-            let buffer = match self.reader.fill_buf() {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.broken(error, row)),
-            };
-            let newline = memchr::memchr(b'\n', buffer);
+            let buffer = self.fill(row)?;
+            let newline = if by == TextBy::Line { memchr::memchr(b'\n', buffer) } else { None };
             let piece = newline.map_or(buffer.len(), |at| at + 1);
             // Two bytes more for the terminator.
             if line.len() - before + piece > limit.saturating_add(2) {
@@ -118,7 +119,7 @@ impl Stream {
             } else {
                 line.extend_from_slice(&buffer[..piece]);
             }
-            self.reader.consume(piece);
+            self.consume(piece);
             read.bytes += piece as u64;
             if newline.is_some() || piece == 0 {
                 return Ok(read);
@@ -127,20 +128,53 @@ impl Stream {
         }
     }
 
+    /// What comes next of the decompressed file, nothing at its end; `row` is the row that it belongs to.
+    pub(super) fn fill(&mut self, row: u64) -> Result<&[u8]> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error, row)),
+            }
+        }
+        // What was filled is there; only the end is looked for once more.
+        self.reader.fill_buf().map_err(|error| Error::io(error, &self.path))
+    }
+
+    /// Go on behind so many bytes of what [`Stream::fill`] gave.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.reader.consume(bytes);
+    }
+
+    /// At the start of a file: go on behind a byte-order mark, if there is one; gives its length.
+    pub(super) fn pass_over_bom(&mut self, row: u64) -> Result<u64> {
+        let mut start = Vec::with_capacity(BOM.len());
+        while start.len() < BOM.len() {
+            let buffer = self.fill(row)?;
+            let piece = buffer.len().min(BOM.len() - start.len());
+            if piece == 0 {
+                break;
+            }
+            start.extend_from_slice(&buffer[..piece]);
+            self.consume(piece);
+        }
+        if start == BOM {
+            return Ok(BOM.len() as u64);
+        }
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(io::Cursor::new(start).chain(rest));
+        Ok(0)
+    }
+
     /// Pass over `bytes` of the decompressed file; `row` is the row that follows them.
     pub(super) fn skip(&mut self, mut bytes: u64, row: u64, control: &Control) -> Result<()> {
         while bytes > 0 {
             control.check()?;
-            let buffer = match self.reader.fill_buf() {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.broken(error, row)),
-            };
-            if buffer.is_empty() {
+            let piece = bytes.min(self.fill(row)?.len() as u64);
+            if piece == 0 {
                 return Err(changed(&self.path));
             }
-            let piece = bytes.min(buffer.len() as u64);
-            self.reader.consume(piece as usize);
+            self.consume(piece as usize);
             bytes -= piece;
         }
         Ok(())

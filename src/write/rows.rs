@@ -1,6 +1,6 @@
 //! The two files of a selection: the chosen rows as they lay in their files, and where each came from.
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,8 +44,11 @@ struct SelectionLine<'a> {
 
 /// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files of `reader`, in which the rows lie at `places`.
 ///
-/// Each row is its line as it lies in the file, without its terminator, plus `\n`. Files are read once, in order,
-/// and every row is written at its final place; memory: one row, and the ids of the chosen rows.
+/// A row of JSON Lines is its line as it lies in the file, without its terminator, plus `\n`; files are read once, in
+/// order, and every row is written at its final place. How long a row of another format becomes is known once it is
+/// read: unless all files are JSON Lines, rows go into a nameless file in the output directory first, in the order of
+/// the sources, and from there to their places. (Reading the sources a second time would decompress all of them, not
+/// only chosen rows.) Memory: one row, the ids of the chosen rows, and 16 bytes a row.
 ///
 /// # Errors
 /// As [`Reader::copy_lines`]; [`Cause::Io`](crate::error::Cause::Io) of the output.
@@ -56,25 +59,13 @@ pub fn copy_rows(
     selected: Selected<'_>,
     control: &Control,
 ) -> Result<[WrittenFile; 2]> {
-    let mut offsets = Vec::with_capacity(places.len());
-    let mut end = 0;
-    for place in places {
-        offsets.push(end);
-        end += u64::from(place.length) + 1;
-    }
-    let mut ids: Vec<Option<Box<RawValue>>> = vec![None; selected.rows.len()];
-    let mut file = output.begin(SELECTED_NAME)?;
-    let mut position = 0;
-    let mut failed = Ok(());
-    reader
-        .copy_lines(places, control, |index, line| {
-            ids[index] = reader.fields().id(line).map(ToOwned::to_owned);
-            failed = write_at(&mut file, &mut position, offsets[index], line);
-            // The output's error is told by `finish`, with its path; here it only ends the copying.
-            if failed.is_err() { Err(Error::internal("output failed")) } else { Ok(()) }
-        })
-        .or_else(|error| if failed.is_err() { Ok(()) } else { Err(error) })?;
-    let rows = output.finish(SELECTED_NAME, file, failed)?;
+    let mut ids: Vec<Option<Box<RawValue>>> = vec![None; places.len()];
+    let keep_id = |index: usize, line: &[u8]| ids[index] = reader.fields().id(line).map(ToOwned::to_owned);
+    let rows = if reader.copies_as_it_lies() {
+        copy_in_place(output, reader, places, control, keep_id)?
+    } else {
+        copy_by_spool(output, reader, places, control, keep_id)?
+    };
     let lines = selected.lines(|index, line| {
         let place = places[index];
         line.file = Some(reader.path(place.file).to_string_lossy());
@@ -82,6 +73,74 @@ pub fn copy_rows(
         line.id = ids[index].as_deref();
     });
     Ok([rows, output.write_with(SELECTION_NAME, |file| write_lines(file, lines))?])
+}
+
+/// Write rows whose lengths are known, each at its place; `see` is called with the index and the line of each.
+fn copy_in_place(
+    output: &mut Output,
+    reader: &Reader,
+    places: &[LinePlace],
+    control: &Control,
+    mut see: impl FnMut(usize, &[u8]),
+) -> Result<WrittenFile> {
+    let mut offsets = Vec::with_capacity(places.len());
+    let mut end = 0;
+    for place in places {
+        offsets.push(end);
+        end += u64::from(place.length) + 1;
+    }
+    let mut file = output.begin(SELECTED_NAME)?;
+    let mut position = 0;
+    let mut failed = Ok(());
+    reader
+        .copy_lines(places, control, |index, line| {
+            see(index, line);
+            failed = write_at(&mut file, &mut position, offsets[index], line);
+            // The output's error is told by `finish`, with its path; here it only ends the copying.
+            if failed.is_err() { Err(Error::internal("output failed")) } else { Ok(()) }
+        })
+        .or_else(|error| if failed.is_err() { Ok(()) } else { Err(error) })?;
+    output.finish(SELECTED_NAME, file, failed)
+}
+
+/// The same for rows of unknown lengths.
+fn copy_by_spool(
+    output: &mut Output,
+    reader: &Reader,
+    places: &[LinePlace],
+    control: &Control,
+    mut see: impl FnMut(usize, &[u8]),
+) -> Result<WrittenFile> {
+    let directory = output.directory.clone();
+    let at = |error| Error::io(error, &directory);
+    let mut spool = BufWriter::new(tempfile::tempfile_in(&directory).map_err(at)?);
+    let mut pieces = vec![(0, 0); places.len()];
+    let mut end = 0;
+    reader.copy_lines(places, control, |index, line| {
+        see(index, line);
+        let length = line.len() as u64 + 1;
+        pieces[index] = (end, length);
+        end += length;
+        spool.write_all(line).and_then(|()| spool.write_all(b"\n")).map_err(at)
+    })?;
+    let mut spool = BufReader::new(spool.into_inner().map_err(io::IntoInnerError::into_error).map_err(at)?);
+    spool.rewind().map_err(at)?;
+    let mut stopped = Ok(());
+    let mut position = 0;
+    let file = output.write_with(SELECTED_NAME, |file| {
+        for (offset, length) in pieces {
+            stopped = control.check();
+            if stopped.is_err() {
+                return Ok(());
+            }
+            // Unlike `seek` this keeps what is buffered, so that rows that follow each other are read at once.
+            spool.seek_relative(offset as i64 - position as i64)?;
+            io::copy(&mut spool.by_ref().take(length), file)?;
+            position = offset + length;
+        }
+        Ok(())
+    })?;
+    stopped.map(|()| file)
 }
 
 /// Write the same two files from lines that are in memory; they are in no file, so `file` and `line` are null.
