@@ -5,13 +5,17 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Output, WrittenFile};
+use super::place::PlaceInFile;
+use super::{Output, WrittenFile, columns};
 use crate::error::{Error, Result};
 use crate::parallel::Control;
-use crate::read::{Fields, LinePlace, Reader};
+use crate::read::{Fields, LinePlace, Places, Reader};
 
 /// Name of the file with the chosen rows.
 pub const SELECTED_NAME: &str = "selected.jsonl";
+
+/// Name of the file with the chosen rows of Parquet files.
+pub const SELECTED_PARQUET_NAME: &str = "selected.parquet";
 
 /// Name of the file that says, line by line, which rows these are.
 pub const SELECTION_NAME: &str = "selection.jsonl";
@@ -35,34 +39,64 @@ struct SelectionLine<'a> {
     rank: usize,
     row: usize,
     file: Option<std::borrow::Cow<'a, str>>,
-    line: Option<u64>,
+    #[serde(flatten)]
+    within: PlaceInFile,
     id: Option<&'a RawValue>,
     score: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<f64>,
 }
 
-/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from the files of `reader`, in which the rows lie at `places`.
+/// Write the chosen rows and [`SELECTION_NAME`] from the files of `reader`, in which the rows lie at `places`.
 ///
-/// Each row is its line as it lies in the file, without its terminator, plus `\n`. Files are read once, in order,
-/// and every row is written at its final place; memory: one row, and the ids of the chosen rows.
+/// From lines they become [`SELECTED_NAME`]: each row is its line as it lies in the file, without its terminator, plus
+/// `\n`. Files are read once, in order, and every row is written at its final place; memory: one row, and the ids of the
+/// chosen rows. From Parquet they become [`SELECTED_PARQUET_NAME`], with every column and the metadata of the first
+/// file.
 ///
 /// # Errors
-/// As [`Reader::copy_lines`]; [`Cause::Io`](crate::error::Cause::Io) of the output.
+/// As [`Reader::copy_lines`]; [`Cause::Parameter`](crate::error::Cause::Parameter) for places of another kind than the
+/// files, [`Cause::BadRow`](crate::error::Cause::BadRow) for a damaged Parquet file;
+/// [`Cause::Io`](crate::error::Cause::Io) of the output.
 pub fn copy_rows(
     output: &mut Output,
     reader: &Reader,
-    places: &[LinePlace],
+    places: &Places,
     selected: Selected<'_>,
     control: &Control,
 ) -> Result<[WrittenFile; 2]> {
+    let (rows, ids) = match (places, reader.source_schema()) {
+        (Places::Lines(places), None) => copy_lines(output, reader, places, control)?,
+        (Places::Parquet(places), Some(schema)) => columns::copy(output, reader, schema, places, control)?,
+        // Of no places the kind is not known.
+        (places, Some(schema)) if places.is_empty() => columns::copy(output, reader, schema, &[], control)?,
+        _ => return Err(Error::parameter("the places are not those of rows in the files of this reader")),
+    };
+    let lines = selected.lines(|index, line| {
+        let (file, within) = PlaceInFile::of(places, index);
+        line.file = Some(reader.path(file).to_string_lossy());
+        line.within = within;
+        line.id = ids[index].as_deref();
+    });
+    Ok([rows, output.write_with(SELECTION_NAME, |file| write_lines(file, lines))?])
+}
+
+/// The id of each row, if it has one.
+pub(super) type Ids = Vec<Option<Box<RawValue>>>;
+
+fn copy_lines(
+    output: &mut Output,
+    reader: &Reader,
+    places: &[LinePlace],
+    control: &Control,
+) -> Result<(WrittenFile, Ids)> {
     let mut offsets = Vec::with_capacity(places.len());
     let mut end = 0;
     for place in places {
         offsets.push(end);
         end += u64::from(place.length) + 1;
     }
-    let mut ids: Vec<Option<Box<RawValue>>> = vec![None; selected.rows.len()];
+    let mut ids: Ids = vec![None; places.len()];
     let mut file = output.begin(SELECTED_NAME)?;
     let mut position = 0;
     let mut failed = Ok(());
@@ -74,17 +108,10 @@ pub fn copy_rows(
             if failed.is_err() { Err(Error::internal("output failed")) } else { Ok(()) }
         })
         .or_else(|error| if failed.is_err() { Ok(()) } else { Err(error) })?;
-    let rows = output.finish(SELECTED_NAME, file, failed)?;
-    let lines = selected.lines(|index, line| {
-        let place = places[index];
-        line.file = Some(reader.path(place.file).to_string_lossy());
-        line.line = Some(place.line);
-        line.id = ids[index].as_deref();
-    });
-    Ok([rows, output.write_with(SELECTION_NAME, |file| write_lines(file, lines))?])
+    Ok((output.finish(SELECTED_NAME, file, failed)?, ids))
 }
 
-/// Write the same two files from lines that are in memory; they are in no file, so `file` and `line` are null.
+/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from lines that are in memory; they are in no file, so `file` and `line` are null.
 ///
 /// # Errors
 /// [`Cause::Io`](crate::error::Cause::Io) of the output.
@@ -110,7 +137,7 @@ impl<'a> Selected<'a> {
         (0..self.rows.len()).map(move |index| {
             let (rank, row, score) = (self.ranks[index], self.rows[index], self.scores[index]);
             let coverage = self.coverage.map(|coverage| coverage[index]);
-            let mut line = SelectionLine { rank, row, file: None, line: None, id: None, score, coverage };
+            let mut line = SelectionLine { rank, row, file: None, within: PlaceInFile::NONE, id: None, score, coverage };
             locate(index, &mut line);
             line
         })
