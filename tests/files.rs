@@ -266,7 +266,8 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     fs::write(&path, "{\"text\": \"other\"}\n").unwrap();
     let mut output = Output::create(&top.path().join("out"), &[], false).unwrap();
     let selected = Selected { rows: &[0], ranks: &[0], scores: &[1.0], coverage: None };
-    let error = copy_rows(&mut output, &reader, &Places::Lines(places[..1].to_vec()), selected, &Control::default()).unwrap_err();
+    let error = copy_rows(&mut output, &reader, &Places::Lines(places[..1].to_vec()), selected, &Control::default())
+        .unwrap_err();
     assert_eq!(
         message(&error, top.path()),
         "a.jsonl: the file changed while it was read; run again when it is at rest"

@@ -14,8 +14,7 @@ use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
 use crate::error::{Error, Result};
 use crate::read::{
-    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader,
-    Rejected,
+    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected,
 };
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 

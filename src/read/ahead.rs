@@ -53,11 +53,7 @@ impl Drop for Ahead {
     }
 }
 
-fn read(
-    mut next: impl FnMut(&Control) -> Result<RawBatch>,
-    batches: &SyncSender<Result<RawBatch>>,
-    stop: &Control,
-) {
+fn read(mut next: impl FnMut(&Control) -> Result<RawBatch>, batches: &SyncSender<Result<RawBatch>>, stop: &Control) {
     loop {
         let batch = next(stop);
         let is_last = batch.as_ref().map_or(true, |batch| batch.rows.is_empty());

@@ -144,16 +144,13 @@ impl Fields {
     ///
     /// # Errors
     /// [`Cause::Parameter`] for a field that is not there and every row must have.
-    pub(super) fn columns(
-        &self,
-        has: impl Fn(&str) -> bool,
-        missing: impl Fn(&str) -> String,
-    ) -> Result<Columns<'_>> {
+    pub(super) fn columns(&self, has: impl Fn(&str) -> bool, missing: impl Fn(&str) -> String) -> Result<Columns<'_>> {
         let text = self.text.columns(&has).map_err(|name| match self.text.takes() {
             Some(takes) => Error::parameter(format!("{}; {takes}", missing(name))),
             None => Error::parameter(missing(name)),
         })?;
-        let mut others: Vec<&str> = [self.tokens, self.group].into_iter().flatten().map(|index| self.wanted.name(index)).collect();
+        let mut others: Vec<&str> =
+            [self.tokens, self.group].into_iter().flatten().map(|index| self.wanted.name(index)).collect();
         if self.id_is_required || has(self.id_name()) {
             others.push(self.id_name());
         }

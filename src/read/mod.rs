@@ -31,9 +31,9 @@ mod wanted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use columnar::SourceSchema;
 pub use copy::read_lines;
 pub use fields::{Fields, OtherFields};
-pub(crate) use columnar::SourceSchema;
 pub use files::{InputFile, Position};
 pub use places::{LinePlace, ParquetPlace, Places};
 pub(crate) use score_columns::bytes_of;

@@ -137,7 +137,8 @@ impl<'a> Selected<'a> {
         (0..self.rows.len()).map(move |index| {
             let (rank, row, score) = (self.ranks[index], self.rows[index], self.scores[index]);
             let coverage = self.coverage.map(|coverage| coverage[index]);
-            let mut line = SelectionLine { rank, row, file: None, within: PlaceInFile::NONE, id: None, score, coverage };
+            let mut line =
+                SelectionLine { rank, row, file: None, within: PlaceInFile::NONE, id: None, score, coverage };
             locate(index, &mut line);
             line
         })

@@ -27,10 +27,11 @@ impl Plan {
     /// [`Cause::Parameter`] for a column that is not there, or more than once.
     pub(super) fn new(schema: &Schema, parquet: &SchemaDescriptor, fields: &Fields) -> Result<Plan> {
         let columns = schema.fields();
-        let (text_fields, others) = fields
-            .columns(|name| find(columns, name).is_ok(), |name| find(columns, name).err().unwrap_or_default())?;
+        let (text_fields, others) =
+            fields.columns(|name| find(columns, name).is_ok(), |name| find(columns, name).err().unwrap_or_default())?;
         let mut plan = Plan { leaves: Vec::new(), text: None, columns: Vec::new() };
-        for (name, is_text) in text_fields.iter().map(|name| (name, true)).chain(others.iter().map(|name| (name, false)))
+        for (name, is_text) in
+            text_fields.iter().map(|name| (name, true)).chain(others.iter().map(|name| (name, false)))
         {
             let Ok(found) = find(columns, name) else { continue };
             let root = &found.path[0];
@@ -38,9 +39,9 @@ impl Plan {
                 let message = format!("there is more than one column {}; rename all but one", quote(root));
                 return Err(Error::parameter(message));
             }
-            plan.leaves.extend((0..parquet.num_columns()).filter(|&leaf| {
-                parquet.column(leaf).path().parts().starts_with(&found.path)
-            }));
+            plan.leaves.extend(
+                (0..parquet.num_columns()).filter(|&leaf| parquet.column(leaf).path().parts().starts_with(&found.path)),
+            );
             let is_string = found.is_whole && matches!(found.leaf, DataType::Utf8 | DataType::Binary);
             if is_text && is_string && fields.text_is_a_field() {
                 plan.text = Some(found.path);
@@ -146,7 +147,13 @@ fn find<'a>(columns: &'a ArrowFields, name: &str) -> Result<Found<'a>, String> {
                 found.is_whole = false;
                 break;
             }
-            _ => return Err(format!("no column {}; there is nothing below {}", quote(name), quote(&found.path.join(".")))),
+            _ => {
+                return Err(format!(
+                    "no column {}; there is nothing below {}",
+                    quote(name),
+                    quote(&found.path.join("."))
+                ));
+            }
         }
     }
     Ok(found)

@@ -94,7 +94,8 @@ impl SourceSchema {
                     (None, Some(other)) => format!("column {} is not in {first}", quote(other.name())),
                     (None, None) => continue,
                 };
-                let message = format!("{fault}; all sources must have the same columns, as chosen rows go into one file");
+                let message =
+                    format!("{fault}; all sources must have the same columns, as chosen rows go into one file");
                 return Err(Error::parameter(message).with_path(path));
             }
         }
