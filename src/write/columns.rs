@@ -38,7 +38,7 @@ pub(super) fn copy(
     let mut file = output.begin(SELECTED_PARQUET_NAME)?;
     let mut ids = Vec::with_capacity(places.len());
     let mut writer = ArrowWriter::try_new_with_options(&mut file, schema.decoded.clone(), options).map_err(at)?;
-    reader.copy_columns(places, &schema.decoded, control, |_, rows| {
+    reader.copy_columns(places, &schema.decoded, control, |rows| {
         ids.extend(reader.ids_of(rows)?);
         writer.write(rows).and_then(|()| writer.flush()).map_err(at)
     })?;

@@ -4,7 +4,6 @@
 //! groups that hold them and put into the order asked for. Rows in the order of their files are so read once; in any
 //! other order a row group is read once for every slice that has a row of it.
 
-use std::ops::Range;
 use std::path::Path;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -109,8 +108,7 @@ impl Reader {
         self.source_schema.as_ref()
     }
 
-    /// Call `each` with the rows at `places`, in that order and in slices of bounded size: their positions in `places`
-    /// and all their columns.
+    /// Call `each` with the rows at `places`, in that order and in slices of bounded size.
     ///
     /// # Errors
     /// [`Cause::Mismatch`](crate::error::Cause::Mismatch) for a file that changed since it was found;
@@ -122,18 +120,29 @@ impl Reader {
         places: &[ParquetPlace],
         schema: &SchemaRef,
         control: &Control,
-        mut each: impl FnMut(Range<usize>, &RecordBatch) -> Result<()>,
+        each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        self.copy_slices(places, SLICE_BYTES, schema, control, each)
+    }
+
+    fn copy_slices(
+        &self,
+        places: &[ParquetPlace],
+        slice_bytes: u64,
+        schema: &SchemaRef,
+        control: &Control,
+        mut each: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let sizes = self.row_sizes(places)?;
         let size = |place: &ParquetPlace| sizes[place.file as usize][place.row_group as usize];
         let mut start = 0;
         while start < places.len() {
             let (mut end, mut bytes) = (start, 0);
-            while end < places.len() && (end == start || bytes + size(&places[end]) <= SLICE_BYTES) {
+            while end < places.len() && (end == start || bytes + size(&places[end]) <= slice_bytes) {
                 bytes += size(&places[end]);
                 end += 1;
             }
-            each(start..end, &self.read_slice(&places[start..end], schema, control)?)?;
+            each(&self.read_slice(&places[start..end], schema, control)?)?;
             start = end;
         }
         Ok(())
@@ -266,4 +275,49 @@ fn read_rows(
 fn too_large(error: &arrow_schema::ArrowError, column: &str) -> Error {
     let message = format!("the values of column {} cannot be put into order ({error})", quote(column));
     Error::parameter(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+
+    use arrow_array::{Int64Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    #[test]
+    fn rows_come_in_the_order_asked_for_however_they_are_sliced() {
+        let top = tempfile::tempdir().unwrap();
+        let numbers = Arc::new(Int64Array::from_iter_values(0..100));
+        let texts = Arc::new(StringArray::from_iter_values((0..100).map(|row| "x".repeat(row))));
+        let rows = RecordBatch::try_from_iter([("n", numbers as ArrayRef), ("text", texts)]).unwrap();
+        let paths = ["a", "b"].map(|name| top.path().join(name).with_extension("parquet"));
+        for path in &paths {
+            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(30)).build();
+            let mut writer =
+                ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties)).unwrap();
+            writer.write(&rows).unwrap();
+            writer.close().unwrap();
+        }
+        let control = Control::default();
+        let (reader, places) = Reader::scan(paths.to_vec(), 200, &control).unwrap();
+        // 37 is prime to 200, so all rows come, and one twice.
+        let order: Vec<usize> = (0..201).map(|at| at * 37 % 200).collect();
+        let crate::read::Places::Parquet(places) = places.take(&order) else { panic!("places of lines") };
+        let schema = &reader.source_schema().unwrap().decoded;
+        for slice_bytes in [0, 1000, 5000, SLICE_BYTES] {
+            let (mut found, mut slices) = (Vec::new(), 0);
+            let each = |rows: &RecordBatch| {
+                slices += 1;
+                found.extend(rows["n"].as_any().downcast_ref::<Int64Array>().unwrap().values().iter().copied());
+                Ok(())
+            };
+            reader.copy_slices(&places, slice_bytes, schema, &control, each).unwrap();
+            assert!(found.iter().copied().eq(order.iter().map(|&row| row as i64 % 100)), "{slice_bytes}");
+            assert_eq!((slices == 1, slices == 201), (slice_bytes == SLICE_BYTES, slice_bytes == 0), "{slices}");
+        }
+    }
 }
