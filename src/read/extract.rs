@@ -40,7 +40,7 @@ impl Reader {
                     self.take_lines(bytes, chunks[chunk], first_row, worker, out)
                 };
                 let lengths: Vec<usize> = chunks.iter().map(|chunk| chunk.len()).collect();
-                self.extract_chunks(raw, &lengths, take, threads, control)
+                extract_chunks(raw, &lengths, take, threads, control)
             }
             (RawRows::Parquet(pieces), Some(plans)) => {
                 let take = |chunk: usize, first_row: usize, worker: &mut Worker, out: &mut Extract| {
@@ -48,54 +48,10 @@ impl Reader {
                     self.take_piece(piece, &plans[piece.file as usize], first_row, worker, out)
                 };
                 let lengths: Vec<usize> = pieces.iter().map(|piece| piece.rows.num_rows()).collect();
-                self.extract_chunks(raw, &lengths, take, threads, control)
+                extract_chunks(raw, &lengths, take, threads, control)
             }
             (RawRows::Parquet(_), None) => Err(Error::internal("rows of Parquet where there is none")),
         }
-    }
-
-    /// Take chunks of these lengths apart and put together what is in them.
-    fn extract_chunks(
-        &self,
-        raw: &RawBatch,
-        lengths: &[usize],
-        take: impl Fn(usize, usize, &mut Worker, &mut Extract) -> Result<()> + Sync,
-        threads: usize,
-        control: &Control,
-    ) -> Result<Batch> {
-        let starts: Vec<usize> = lengths
-            .iter()
-            .scan(0, |next, length| {
-                *next += length;
-                Some(*next - length)
-            })
-            .collect();
-        let mut extracts: Vec<Extract> = Vec::new();
-        extracts.resize_with(lengths.len(), Default::default);
-        parallel::fill_rows(
-            &mut extracts,
-            1,
-            1,
-            threads,
-            control,
-            || Ok(Worker::default()),
-            |worker, chunk, out| take(chunk, raw.first_row + starts[chunk], worker, &mut out[0]),
-        )?;
-        let mut texts = TextsBuilder::default();
-        let (mut kept, mut tokens, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut ids, mut groups) = (Strings::default(), Strings::default());
-        for (extract, start) in extracts.into_iter().zip(starts) {
-            texts.append(&extract.texts);
-            kept.extend(extract.kept.into_iter().map(|at| start + at));
-            ids.append(&extract.ids);
-            tokens.extend(extract.tokens);
-            groups.append(&extract.groups);
-            rejected.extend(extract.rejected);
-        }
-        let all = raw.rows.places();
-        let places = if kept.len() == all.len() { all } else { all.take(&kept) };
-        let rows = kept.into_iter().map(|at| raw.first_row + at).collect();
-        Ok(Batch { texts: texts.finish(), rows, places, ids, tokens, groups, rejected })
     }
 
     fn take_lines(
@@ -108,9 +64,10 @@ impl Reader {
     ) -> Result<()> {
         for (at, row) in rows.iter().enumerate() {
             worker.text.clear();
-            let extracted = match row.is_too_long {
-                true => Err((too_long("line", self.options.max_row_bytes), 0)),
-                false => self.fields.extract(&bytes[row.range.clone()], &mut worker.text),
+            let extracted = if row.is_too_long {
+                Err((too_long("line", self.options.max_row_bytes), 0))
+            } else {
+                self.fields.extract(&bytes[row.range.clone()], &mut worker.text)
             };
             match extracted {
                 Ok(extracted) => self.keep(at, &worker.text, &extracted, out),
@@ -192,4 +149,47 @@ impl Reader {
         out.rejected.push(Rejected { row, error });
         Ok(())
     }
+}
+
+/// Take chunks of these lengths apart and put together what is in them.
+fn extract_chunks(
+    raw: &RawBatch,
+    lengths: &[usize],
+    take: impl Fn(usize, usize, &mut Worker, &mut Extract) -> Result<()> + Sync,
+    threads: usize,
+    control: &Control,
+) -> Result<Batch> {
+    let starts: Vec<usize> = lengths
+        .iter()
+        .scan(0, |next, length| {
+            *next += length;
+            Some(*next - length)
+        })
+        .collect();
+    let mut extracts: Vec<Extract> = Vec::new();
+    extracts.resize_with(lengths.len(), Default::default);
+    parallel::fill_rows(
+        &mut extracts,
+        1,
+        1,
+        threads,
+        control,
+        || Ok(Worker::default()),
+        |worker, chunk, out| take(chunk, raw.first_row + starts[chunk], worker, &mut out[0]),
+    )?;
+    let mut texts = TextsBuilder::default();
+    let (mut kept, mut tokens, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ids, mut groups) = (Strings::default(), Strings::default());
+    for (extract, start) in extracts.into_iter().zip(starts) {
+        texts.append(&extract.texts);
+        kept.extend(extract.kept.into_iter().map(|at| start + at));
+        ids.append(&extract.ids);
+        tokens.extend(extract.tokens);
+        groups.append(&extract.groups);
+        rejected.extend(extract.rejected);
+    }
+    let all = raw.rows.places();
+    let places = if kept.len() == all.len() { all } else { all.take(&kept) };
+    let rows = kept.into_iter().map(|at| raw.first_row + at).collect();
+    Ok(Batch { texts: texts.finish(), rows, places, ids, tokens, groups, rejected })
 }

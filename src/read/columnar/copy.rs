@@ -88,10 +88,9 @@ impl SourceSchema {
                             [own, other].map(|field| if field.is_nullable() { "may" } else { "may not" });
                         format!("column {} {other_may} have nulls, in {first} it {own_may}", quote(own.name()))
                     }
-                    (Some(_), Some(_)) => continue,
                     (Some(own), None) => format!("there is no column {}, which is in {first}", quote(own.name())),
                     (None, Some(other)) => format!("column {} is not in {first}", quote(other.name())),
-                    (None, None) => continue,
+                    _ => continue,
                 };
                 let message =
                     format!("{fault}; all sources must have the same columns, as chosen rows go into one file");
@@ -157,7 +156,7 @@ impl Reader {
             for group in 0..table.groups().len() {
                 control.check()?;
                 let row_group = group as u32;
-                places.extend((0..table.group_rows(group)).map(|index| ParquetPlace { file, row_group, index }));
+                places.extend((0..table.group_rows(group)).map(|index| ParquetPlace { index, row_group, file }));
             }
             let (bytes, sha256) = FileHash::open(&table.path)?.finish(control)?;
             self.finished.push(InputFile { path: table.path, bytes, sha256, rows: (places.len() - before) as u64 });

@@ -146,7 +146,7 @@ impl Table {
     fn broken_in(&self, fault: Fault, group: usize) -> Error {
         match fault {
             Fault::Damage(fault) => broken(Fault::Damage(format!("row group {group}: {fault}")), &self.path),
-            fault => broken(fault, &self.path),
+            Fault::Io(error) => Error::io(error, &self.path),
         }
     }
 
