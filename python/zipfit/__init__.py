@@ -20,6 +20,7 @@ from zipfit.covering import Cover, cover
 from zipfit.filters import contaminated, duplicates
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
+from zipfit.scores import load_scores
 from zipfit.selection import Selection
 from zipfit.tokens import count_tokens
 
@@ -35,6 +36,7 @@ __all__ = [
     "cover",
     "duplicates",
     "errors",
+    "load_scores",
     "ncd",
     "ncd_matrix",
     "rank",

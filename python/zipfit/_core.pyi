@@ -51,6 +51,7 @@ _Progress: TypeAlias = Callable[[int], object]
 _Side: TypeAlias = Literal["source", "target", "against"]
 
 __version__: str
+MAX_ROW_BYTES: int
 debug_build: bool
 """True when built without optimisation; such a build is tens of times slower."""
 
@@ -248,9 +249,18 @@ class InputFile(TypedDict):
     """Of the bytes on disk."""
     rows: int
 
+@type_check_only
+class RejectedRow(TypedDict):
+    row: int
+    file: str
+    line: int
+    byte: int
+    code: str
+    message: str
+
 @final
 class Batch:
-    """Some 4 MiB of consecutive rows."""
+    """Some 4 MiB of consecutive rows, without those that are rejected."""
 
     def __len__(self) -> int: ...
     @property
@@ -259,12 +269,20 @@ class Batch:
     def tokens(self) -> NDArray[np.int64] | None:
         """The values of ``token_field``; None when there is none."""
     @property
-    def groups(self) -> NDArray[np.int64] | None:
-        """The group of each row as an index into ``Reader.group_names()``; None without ``group_field``."""
+    def places(self) -> Places:
+        """Where the rows lie."""
+    def columns(self) -> dict[str, Column]:
+        """The columns of `ScoreWriter`, as far as they are known from reading.
+
+        All but ``score``, ``left_out`` and ``left_out_by``; ``group`` holds JSON, so that 1, 1.0 and "1" are three.
+        """
+    @property
+    def rejected(self) -> list[RejectedRow]:
+        """Rows that cannot be read, for ``skip_bad_rows``; the message has nothing of their text."""
 
 @final
 class Reader:
-    """Rows of JSON Lines files (plain, .gz, .zst), in the order of the files; remembers the place of each.
+    """Rows of JSON Lines files (plain, .gz, .zst), in the order of the files. Reads ahead on a thread of its own.
 
     The constructor opens every file, so that a missing one is told before the work begins.
     """
@@ -274,34 +292,43 @@ class Reader:
         paths: Sequence[str],
         text: str,
         side: _Side = "source",
+        *,
         id_field: str | None = None,
         token_field: str | None = None,
-        batch_bytes: int = ...,
         group_field: str | None = None,
+        batch_rows: int | None = None,
+        max_row_bytes: int | None = None,
+        skip_bad_rows: bool = False,
+        keep_places: bool = False,
     ) -> Self:
-        """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
+        """Every field is a key of the row, or a path such as ``meta.id``; ``text`` may be a template or a preset, too.
+
+        ``id_field=None``: the field ``id`` where a row has one. A row without a field named here is a bad one, and so
+        is one with more than ``max_row_bytes`` (None: 64 MiB). Bad rows are an error, or with ``skip_bad_rows`` in
+        ``Batch.rejected``. ``batch_rows=None``: as many as make 4 MiB. ``keep_places``: for errors about rows.
+        """
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
     def rest(self, threads: int | None = None) -> Texts:
         """The texts of all rows that are left."""
-    @staticmethod
-    def scan(paths: Sequence[str], total: int) -> Reader:
-        """Only find the places of all rows; ParameterError when there are not `total` of them."""
-    def group_names(self) -> list[str]:
-        """The groups of the rows read until now, as JSON, in the order of their first rows."""
     @property
-    def rows(self) -> int:
-        """Rows read until now."""
-    def place(self, row: int) -> tuple[str, int, int]:
-        """The file of a row that was read, its line (from 1) and byte (from 0)."""
+    def position(self) -> tuple[int, int, int, int]:
+        """The end of the last batch: file, bytes and lines read of it, rows of all files (rejected ones too)."""
+    def resume(self, position: tuple[int, int, int, int], finished: Sequence[InputFile]) -> None:
+        """Go on from the ``position`` of another reader of the same files, whose ``files()`` were ``finished``."""
+    @staticmethod
+    def scan(paths: Sequence[str], total: int) -> tuple[Reader, Places]:
+        """Only find the places of all rows; ParameterError when there are not `total` of them."""
     @property
     def bytes_read(self) -> int:
         """Bytes on disk read until now, over all files."""
     @property
     def bytes_total(self) -> int:
         """Bytes on disk of all files."""
+    def found(self) -> list[tuple[str, int, int]]:
+        """Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
     def files(self) -> list[InputFile]:
-        """One entry a file; to be asked after the last batch."""
+        """One entry a file that was read to its end."""
 
 @type_check_only
 class OutputFile(TypedDict):
@@ -320,16 +347,23 @@ class Output:
 
     def __new__(cls, directory: str, names: Sequence[str], overwrite: bool = False) -> Self: ...
     def write(self, name: str, data: bytes) -> OutputFile: ...
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> OutputFile: ...
+    def partial(self, name: str) -> str:
+        """Where a file is until it is committed."""
     def copy_rows(
         self,
         reader: Reader,
+        places: Places,
         rows: NDArray[np.int64],
         ranks: NDArray[np.int64],
         scores: NDArray[np.float64],
         coverage: NDArray[np.float64] | None = None,
         progress: _Progress | None = None,
     ) -> list[OutputFile]:
-        """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places)."""
+        """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places).
+
+        Only the files and the field of the id are asked of the reader, which need not have read anything.
+        """
     def write_rows(
         self,
         lines: Sequence[bytes],
@@ -342,13 +376,15 @@ class Output:
     def write_left_out(
         self,
         reader: Reader | None,
-        contaminated: NDArray[np.int64],
-        duplicates: NDArray[np.int64],
-        copies_of_target: NDArray[np.int64],
+        places: Places | None,
+        rows: NDArray[np.int64],
+        reasons: Sequence[str],
+        others: NDArray[np.int64],
     ) -> OutputFile:
-        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it.
+        """Write ``left_out.jsonl``, in the order given: rows, why each is left out, and the row that speaks against it.
 
-        Without a reader the rows are in memory; their ``file`` and ``line`` are null.
+        Reasons are contaminated, duplicate and copy_of_target. Without a reader the rows are in memory; their ``file``
+        and ``line`` are null.
         """
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
@@ -359,7 +395,8 @@ class Output:
 
 # The table of scores. Strings of a column are a pair: bytes of each (int32, -1 for a null) and the UTF-8 of all.
 
-_Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
+Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
+Column: TypeAlias = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | Strings
 
 @final
 class ScoreWriter:
@@ -380,9 +417,7 @@ class ScoreWriter:
         groups: bool = False,
         left_out: bool = False,
     ) -> Self: ...
-    def add(
-        self, columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | _Strings]
-    ) -> None:
+    def add(self, columns: Mapping[str, Column]) -> None:
         """Append rows, all columns of one length; the file's bytes do not depend on how rows are cut into calls.
 
         An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
@@ -407,8 +442,10 @@ class ScoreTable:
     def int64(self, name: str) -> NDArray[np.int64]:
         """A column of whole numbers, int64 (N,); -1 for a null."""
     def float64(self, name: str) -> NDArray[np.float64]: ...
-    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> _Strings:
+    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> Strings:
         """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
+    def codes(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
+        """A column of strings as numbers, in the order of their coming, -1 for a null; and the strings."""
     def places(self, positions: NDArray[np.int64]) -> Places:
         """Where the rows of the lines ``positions`` of the table lie; only their row groups are read."""
 
@@ -419,6 +456,10 @@ class Places:
     @staticmethod
     def from_columns(columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32]]) -> Places:
         """The inverse of ``columns``; other columns are passed over."""
+    @staticmethod
+    def concat(parts: Sequence[Places]) -> Places: ...
+    def take(self, positions: NDArray[np.int64]) -> Places:
+        """Those at ``positions``, in any order."""
     def __len__(self) -> int: ...
     def columns(self) -> dict[str, NDArray[np.int64] | NDArray[np.int32]]:
         """The columns of places as `ScoreWriter` takes them."""

@@ -1,5 +1,6 @@
 //! `Reader`, `Batch`, `Output`: files in and out, for the pipeline.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -240,6 +241,26 @@ impl PyOutput {
         written(py, &file)
     }
 
+    fn write_pieces<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        pieces: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let begun = name.clone();
+        let mut file = self.with(py, None, move |output, _| output.begin(&begun))?;
+        let mut result = Ok(());
+        for piece in pieces.try_iter()? {
+            let piece: Vec<u8> = piece?.extract()?;
+            result = py.detach(|| file.write_all(&piece));
+            if result.is_err() {
+                break;
+            }
+        }
+        let file = self.with(py, None, move |output, _| output.finish(&name, file, result))?;
+        written(py, &file)
+    }
+
     #[pyo3(signature = (reader, places, rows, ranks, scores, coverage = None, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "one column of selection.jsonl each")]
     fn copy_rows<'py>(
@@ -307,6 +328,10 @@ impl PyOutput {
             write::write_left_out(output, places, &left_out, control)
         })?;
         written(py, &file)
+    }
+
+    fn partial(&self, py: Python<'_>, name: String) -> PyResult<PathBuf> {
+        self.with(py, None, move |output, _| Ok(output.partial(&name)))
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {

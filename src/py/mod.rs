@@ -42,6 +42,9 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
+    const MAX_ROW_BYTES: u32 = crate::read::MAX_ROW_BYTES;
+
+    #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]
     const debug_build: bool = cfg!(debug_assertions);
 }

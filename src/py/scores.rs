@@ -140,6 +140,12 @@ impl PyScoreTable {
         Ok(strings_to_python(py, &strings))
     }
 
+    fn codes<'py>(&self, py: Python<'py>, name: String) -> PyResult<(Bound<'py, PyArray1<i64>>, Vec<String>)> {
+        let table = Arc::clone(&self.0);
+        let (codes, names) = interrupt::run(py, None, move |control| table.codes(&name, control))?;
+        Ok((codes.into_pyarray(py), names))
+    }
+
     fn places(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
         let positions = self.positions(py, &positions)?;
         let table = Arc::clone(&self.0);

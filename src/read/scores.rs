@@ -6,6 +6,7 @@
 //! N.B. pages have no checksums (the library verifies but does not write them), so a flipped bit in a page can change
 //! a score silently. [`ScoreTable::verify`] holds the file against the hash in its manifest; call it before use.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -159,6 +160,32 @@ impl ScoreTable {
             })
         })?;
         Ok(all)
+    }
+
+    /// A column of strings as numbers: equal strings have one number, counted in the order of their coming, and nulls
+    /// -1; beside them the strings by their numbers.
+    ///
+    /// # Errors
+    /// As [`ScoreTable::int64`].
+    pub fn codes(&self, name: &str, control: &Control) -> Result<(Vec<i64>, Vec<String>)> {
+        let column = self.column(name, &[ColumnKind::Text, ColumnKind::NullableText])?;
+        let mut codes = Vec::with_capacity(self.rows);
+        let (mut known, mut names): (HashMap<Vec<u8>, i64>, Vec<String>) = (HashMap::new(), Vec::new());
+        for group in 0..self.reader.num_row_groups() {
+            control.check()?;
+            self.read_strings(group, column, |_, string| {
+                codes.push(match string {
+                    None => -1,
+                    Some(string) => known.get(string).copied().unwrap_or_else(|| {
+                        let code = names.len() as i64;
+                        known.insert(string.to_owned(), code);
+                        names.push(String::from_utf8_lossy(string).into_owned());
+                        code
+                    }),
+                });
+            })?;
+        }
+        Ok((codes, names))
     }
 
     /// Where the rows at `positions` (counted from 0, rising) lie.

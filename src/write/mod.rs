@@ -188,7 +188,9 @@ impl Output {
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
-    fn partial(&self, name: &str) -> PathBuf {
+    /// Where a file is until it is committed.
+    #[must_use]
+    pub fn partial(&self, name: &str) -> PathBuf {
         self.directory.join(format!(".{name}.{}.partial", self.tag))
     }
 }

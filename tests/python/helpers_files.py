@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-OUTPUT_NAMES = {"selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
+OUTPUT_NAMES = {"scores.parquet", "selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
 
 TARGET_TEXTS = ["def add(a, b): return a + b", "def mul(a, b): return a * b"]
 
