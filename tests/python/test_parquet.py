@@ -1,4 +1,4 @@
-"""Parquet in and out through ``_core``, against pyarrow: the same texts, and chosen rows that keep every column."""
+"""Texts of Parquet files through ``_core``, against pyarrow."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import datetime
 import decimal
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers_parquet import TEXTS, batches, column, copy, everything, read, save, texts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zipfit import _core
-from zipfit._core import Output, Places, Reader, Texts
+from zipfit._core import Reader, Texts
 from zipfit.errors import (
     BadRowError,
     EmptyTargetError,
@@ -27,208 +28,7 @@ from zipfit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
-
-TEXTS = ["one", "zwei \u00fc", "", 'drei\n"3"', "four " * 100, "f\u00fcnf \U0001f600", "six", "seven"]
-
-
-def save(path: Path, table: pa.Table, **options: Any) -> Path:
-    pq.write_table(table, path, **options)
-    return path
-
-
-def batches(reader: Reader) -> list[_core.Batch]:
-    found = []
-    while (batch := reader.next_batch(2)) is not None:
-        found.append(batch)
-    return found
-
-
-def texts_of(found: list[_core.Batch]) -> list[str]:
-    return [text.decode() for batch in found for text in batch.texts.to_list()]
-
-
-def read(*paths: Path, text: str = "text", **options: Any) -> list[str]:
-    return texts_of(batches(Reader([str(path) for path in paths], text, **options)))
-
-
-def strings(column: Any) -> list[str | None]:
-    lengths, data = column
-    ends = np.maximum(lengths, 0).cumsum()
-    return [
-        None if n < 0 else data[end - n : end].decode() for n, end in zip(lengths.tolist(), ends.tolist(), strict=True)
-    ]
-
-
-def column(found: list[_core.Batch], name: str) -> list[Any]:
-    values: list[Any] = []
-    for batch in found:
-        piece = batch.columns()[name]
-        values += strings(piece) if isinstance(piece, tuple) else piece.tolist()
-    return values
-
-
-def copy(directory: Path, reader: Reader, found: list[_core.Batch], rows: list[int]) -> Path:
-    """Write these rows in this order and return the file of them."""
-    chosen = np.array(rows, np.int64)
-    places = Places.concat([batch.places for batch in found]).take(chosen)
-    with Output(str(directory), ["selected.parquet", "selection.jsonl"]) as output:
-        files = output.copy_rows(reader, places, chosen, np.arange(len(rows)), np.linspace(1, 0, len(rows)))
-        output.commit()
-    assert [file["name"] for file in files] == ["selected.parquet", "selection.jsonl"]
-    for file in files:
-        content = (directory / file["name"]).read_bytes()
-        assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    return directory / "selected.parquet"
-
-
-def taken(table: pa.Table, rows: Iterable[int]) -> pa.Table:
-    """Return these rows; ``take`` knows no views."""
-    return pa.concat_tables([table.slice(row, 1) for row in rows])
-
-
-TYPES = {
-    "string": pa.string(),
-    "large_string": pa.large_string(),
-    "string_view": pa.string_view(),
-    "dictionary": pa.dictionary(pa.int32(), pa.string()),
-    "binary": pa.binary(),
-    "large_binary": pa.large_binary(),
-    "binary_view": pa.binary_view(),
-}
-
-
-@pytest.mark.parametrize("kind", TYPES)
-def test_a_column_of_any_string_type_is_text(tmp_path: Path, kind: str) -> None:
-    values = [text.encode() for text in TEXTS] if "binary" in kind else TEXTS
-    array = pa.array(TEXTS).dictionary_encode() if kind == "dictionary" else pa.array(values, TYPES[kind])
-    path = save(tmp_path / "a.parquet", pa.table({"n": range(8), "text": array}), row_group_size=3)
-    reader = Reader([str(path)], "text")
-    assert reader.is_parquet
-    found = batches(reader)
-    assert texts_of(found) == TEXTS
-    selected = pq.read_table(copy(tmp_path / "out", reader, found, [7, 0, 3]))
-    assert selected.to_pylist() == taken(pq.read_table(path), [7, 0, 3]).to_pylist()
-    assert selected.schema.equals(pq.read_schema(path), check_metadata=True)
-
-
-@pytest.mark.parametrize("codec", ["none", "snappy", "zstd", "gzip", "brotli", "lz4"])
-@pytest.mark.parametrize("version", ["1.0", "2.0"])
-def test_every_codec_and_page_version_is_read_and_kept(tmp_path: Path, codec: str, version: str) -> None:
-    table = pa.table({"text": TEXTS * 100, "n": range(800)})
-    path = save(tmp_path / "a.parquet", table, compression=codec, data_page_version=version, data_page_size=500)
-    reader = Reader([str(path)], "text")
-    found = batches(reader)
-    assert texts_of(found) == TEXTS * 100
-    selected = copy(tmp_path / "out", reader, found, list(range(799, 0, -3)))
-    assert pq.read_table(selected).equals(table.take(list(range(799, 0, -3))))
-    chunk = [pq.read_metadata(file).row_group(0).column(0).compression for file in (path, selected)]
-    assert chunk[0] == chunk[1]
-
-
-def everything(rows: int) -> pa.Table:
-    """Columns of all kinds that Parquet has, with nulls where they may be."""
-    at = range(rows)
-    day = datetime.date(2024, 2, 29)
-    time = datetime.datetime(2024, 2, 29, 12, 30, 15, 123456)
-
-    def some(values: Any, every: int) -> list[Any]:
-        return [None if row % every == 0 else value for row, value in zip(at, values, strict=False)]
-
-    table = pa.table(
-        {
-            "id": [f"row-{row}" for row in at],
-            "text": [TEXTS[row % 8] + str(row) for row in at],
-            "int8": pa.array(some((row % 100 for row in at), 3), pa.int8()),
-            "uint64": pa.array([2**64 - 1 - row for row in at], pa.uint64()),
-            "float16": pa.array(np.arange(rows, dtype=np.float16)),
-            "float64": pa.array(some((row / 7 for row in at), 5)),
-            "bool": some((row % 2 == 0 for row in at), 4),
-            "null": pa.nulls(rows),
-            "decimal": pa.array(some((decimal.Decimal(row) / 100 for row in at), 7), pa.decimal128(9, 2)),
-            "decimal256": pa.array([decimal.Decimal(10) ** 50 + row for row in at], pa.decimal256(60, 3)),
-            "date": [day + datetime.timedelta(row) for row in at],
-            "date64": pa.array([day + datetime.timedelta(row) for row in at], pa.date64()),
-            "time": pa.array([datetime.time(1, 2, row % 60) for row in at], pa.time64("us")),
-            "seconds": pa.array([time + datetime.timedelta(row) for row in at], pa.timestamp("ms")),
-            "zoned": pa.array([time + datetime.timedelta(row) for row in at], pa.timestamp("us", "Europe/Berlin")),
-            "nanoseconds": pa.array(some(at, 2), pa.timestamp("ns")),
-            "duration": pa.array(some((datetime.timedelta(seconds=row) for row in at), 3), pa.duration("ms")),
-            "fixed": pa.array([row.to_bytes(4) for row in at], pa.binary(4)),
-            "list": pa.array(some(([str(i) for i in range(row % 4)] for row in at), 6)),
-            "large_list": pa.array([[row, None] for row in at], pa.large_list(pa.int32())),
-            "vector": pa.array([[row, row + 1, row + 2] for row in at], pa.list_(pa.float32(), 3)),
-            "lists": pa.array([[[row], [], None] for row in at], pa.list_(pa.list_(pa.int64()))),
-            "struct": pa.array(some(({"a": row, "b": {"c": str(row)}} for row in at), 9)),
-            "map": pa.array([[("k", row), ("l", None)] for row in at], pa.map_(pa.string(), pa.int32())),
-            "messages": pa.array([[{"role": "user", "content": str(row), "calls": None}] for row in at]),
-            "dictionary": pa.array([f"label {row % 5}" for row in at]).dictionary_encode(),
-            "small_dictionary": pa.DictionaryArray.from_arrays(
-                pa.array([row % 2 for row in at], pa.int8()), ["a", "b"]
-            ),
-            "view": pa.array(some(TEXTS * rows, 4), pa.string_view()),
-        }
-    )
-    fields = [field.with_metadata({"unit": "none"}) if field.name == "int8" else field for field in table.schema]
-    fields[0] = fields[0].with_nullable(False)
-    metadata = {"huggingface": json.dumps({"info": {"features": {}}}), "pandas": json.dumps({"columns": []}), "x": "y"}
-    return table.cast(pa.schema(fields)).replace_schema_metadata(metadata)
-
-
-def test_chosen_rows_keep_every_column_and_the_schema_with_its_metadata(tmp_path: Path) -> None:
-    table = everything(200)
-    paths = [
-        save(tmp_path / "a.parquet", table.slice(0, 70), row_group_size=30),
-        save(tmp_path / "b.pq", table.slice(70, 1)),
-        save(tmp_path / "c.parquet", table.slice(71), row_group_size=1, store_schema=True),
-    ]
-    whole = pa.concat_tables([pq.read_table(path) for path in paths])
-    reader = Reader([str(path) for path in paths], "text")
-    found = batches(reader)
-    assert texts_of(found) == whole["text"].to_pylist()
-    assert column(found, "id") == whole["id"].to_pylist()
-    assert [file["rows"] for file in reader.files()] == [70, 1, 129]
-    rows = [199, 0, 70, 71, 69, 30, 29, 5, 5, *range(100, 150, 7)]
-    selected = copy(tmp_path / "out", reader, found, rows)
-    expected = taken(whole, rows)
-    result = pq.read_table(selected)
-    assert result.schema.equals(expected.schema, check_metadata=True)
-    for name in expected.column_names:
-        assert result[name].to_pylist() == expected[name].to_pylist(), name
-    assert pq.read_metadata(selected).metadata == pq.read_metadata(paths[0]).metadata
-    lines = [json.loads(line) for line in (tmp_path / "out" / "selection.jsonl").read_bytes().splitlines()]
-    assert lines[0] == {
-        "rank": 0,
-        "row": 199,
-        "file": str(paths[2]),
-        "row_group": 128,
-        "index": 0,
-        "id": "row-199",
-        "score": 1.0,
-    }
-    assert [line["id"] for line in lines] == expected["id"].to_pylist()
-    again = copy(tmp_path / "again", reader, found, rows)
-    assert again.read_bytes() == selected.read_bytes()
-
-
-def test_pandas_and_datasets_find_their_own_again(tmp_path: Path) -> None:
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(
-        {"text": TEXTS, "kind": pd.Categorical(["a", "b"] * 4)}, index=pd.Index(list("abcdefgh"), name="key")
-    )
-    frame.to_parquet(tmp_path / "a.parquet")
-    reader = Reader([str(tmp_path / "a.parquet")], "text")
-    selected = copy(tmp_path / "out", reader, batches(reader), [6, 1, 2])
-    pd.testing.assert_frame_equal(pd.read_parquet(selected), frame.iloc[[6, 1, 2]])
-
-
-def test_no_chosen_row_gives_a_file_of_no_rows(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.parquet", everything(3))
-    reader = Reader([str(path)], "text")
-    result = pq.read_table(copy(tmp_path / "out", reader, batches(reader), []))
-    assert result.num_rows == 0
-    assert result.schema.equals(pq.read_schema(path), check_metadata=True)
 
 
 @settings(deadline=None)
@@ -422,29 +222,6 @@ def test_a_text_longer_than_allowed_is_a_bad_row(tmp_path: Path) -> None:
         read(path, max_row_bytes=10)
 
 
-def test_sources_are_of_one_kind_and_one_schema(tmp_path: Path) -> None:
-    first = save(tmp_path / "a.parquet", pa.table({"text": ["a"], "n": [1]}))
-    lines = tmp_path / "b.jsonl"
-    lines.write_text('{"text": "b"}\n')
-    for side in ("source", "target", "against"):
-        with pytest.raises(
-            ParameterError, match=f"^{side} files are Parquet .*a.parquet.* and not .*b.jsonl.*; convert"
-        ):
-            Reader([str(lines), str(first)], "text", side)  # type: ignore[arg-type]
-    for table, fault in [
-        (pa.table({"text": ["a"], "n": ["1"]}), 'column "n" is of type "Utf8", in ".*a.parquet" of type "Int64"'),
-        (pa.table({"text": ["a"]}), 'there is no column "n", which is in ".*a.parquet"'),
-        (pa.table({"text": ["a"], "n": [1], "m": [1]}), 'column "m" is not in ".*a.parquet"'),
-        (pa.table({"n": [1], "text": ["a"]}), 'column 0 is "n", in ".*a.parquet" "text"'),
-        (pa.table({"text": pa.array(["a"], pa.large_string()), "n": [1]}), 'column "text" is of type "LargeUtf8"'),
-    ]:
-        second = save(tmp_path / "c.parquet", table)
-        with pytest.raises(ParameterError, match=f"c.parquet: {fault}.*; all sources must have the same columns"):
-            Reader([str(first), str(second)], "text")
-        # Nothing is written of targets.
-        assert len(Reader([str(first), str(second)], "text", "target").rest()) == 2
-
-
 def test_files_of_no_rows_are_fine_beside_others(tmp_path: Path) -> None:
     full = pa.table({"text": TEXTS})
     empty, other = save(tmp_path / "a.parquet", full.slice(0, 0)), save(tmp_path / "b.parquet", full)
@@ -488,52 +265,35 @@ def test_places_are_found_without_reading_texts(tmp_path: Path) -> None:
         _core.read_lines([str(path)], np.array([1]), 8)
 
 
-def test_rows_left_out_are_listed_by_row_group(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.parquet", pa.table({"text": TEXTS}), row_group_size=3)
-    reader, places = Reader.scan([str(path)], 8)
-    with Output(str(tmp_path / "out"), []) as output:
-        output.write_left_out(reader, places.take(np.array([4])), np.array([4]), ["duplicate"], np.array([1]))
-        output.commit()
-    line = json.loads((tmp_path / "out" / "left_out.jsonl").read_bytes())
-    assert line == {"row": 4, "file": str(path), "row_group": 1, "index": 1, "reason": "duplicate", "of_row": 1}
-
-
-def test_places_of_lines_are_none_in_parquet(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.parquet", pa.table({"text": TEXTS}), row_group_size=3)
-    reader, places = Reader.scan([str(path)], 8)
-    row = np.array([0])
-
-    def write(places: Places) -> None:
-        with Output(str(tmp_path / "out"), []) as output:
-            output.copy_rows(reader, places, row, row, row.astype(float))
-
-    with pytest.raises(ParameterError, match="the places are not those of rows in the files of this reader"):
-        write(Places.from_columns({"file": row.astype(np.int32), "line": row, "byte": row, "length": row}))
-    with pytest.raises(ParameterError, match=r"a\.parquet: there is no row 3 in row group 1"):
-        write(
-            Places.from_columns(
-                {"file": row.astype(np.int32), "row_group": (row + 1).astype(np.int32), "index": row + 3}
-            )
-        )
-    path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(RuntimeError, match=r"a\.parquet: the file changed while it was read"):
-        write(places.take(row))
-
-
-def test_files_of_old_writers_are_read_and_copied(tmp_path: Path) -> None:
-    table = pa.table(
-        {"text": TEXTS, "when": pa.array(range(8), pa.timestamp("ns")), "tags": [["a"], [], None, ["b", "c"]] * 2}
-    )
-    path = save(
-        tmp_path / "a.parquet",
-        table,
-        use_deprecated_int96_timestamps=True,
-        version="1.0",
-        store_schema=False,
-        use_compliant_nested_type=False,
-        use_dictionary=False,
-    )
-    reader = Reader([str(path)], "text")
-    found = batches(reader)
-    assert texts_of(found) == TEXTS
-    assert pq.read_table(copy(tmp_path / "out", reader, found, [5, 2])).equals(pq.read_table(path).take([5, 2]))
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("int8", "1"),
+        ("uint64", "18446744073709551614"),
+        ("float16", "1.0"),
+        ("float64", str(1 / 7)),
+        ("bool", "false"),
+        ("decimal", "0.01"),
+        ("decimal256", f"{10**50 + 1}.000"),
+        ("date", "2024-03-01"),
+        ("date64", "2024-03-01"),
+        ("time", "01:02:01"),
+        ("seconds", "2024-03-01T12:30:15.123"),
+        ("zoned", "2024-03-01T12:30:15.123456Z"),
+        ("nanoseconds", "1970-01-01T00:00:00.000000001"),
+        ("duration", "1000"),
+        ("fixed", "\0\0\0\x01"),
+        ("large_list.0", "1"),
+        ("vector.2", "3.0"),
+        ("lists.0.0", "1"),
+        ("struct.b.c", "1"),
+        ("map.k", "1"),
+        ("messages", "<|im_start|>user\n1<|im_end|>\n"),
+        ("dictionary", "label 1"),
+        ("small_dictionary", "b"),
+        ("view", "zwei \u00fc"),
+    ],
+)
+def test_a_value_of_any_type_is_written_into_a_template(tmp_path: Path, name: str, expected: str) -> None:
+    path = save(tmp_path / "a.parquet", everything(2).slice(1))
+    assert read(path, text=f"<{{{name}}}>") == [f"<{expected}>"]
