@@ -24,8 +24,9 @@ use zipfit::{Control, Result};
 fn table(texts: &[String]) -> RecordBatch {
     let rows = texts.len();
     let lists = (0..rows).map(|row| (row % 3 > 0).then(|| vec![Some(row as i32); row % 3]));
+    let ids = (0..rows).map(|row| (row % 5 > 0).then(|| format!("row-{row}")));
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("id", Arc::new(StringArray::from_iter((0..rows).map(|row| (row % 5 > 0).then(|| format!("row-{row}")))))),
+        ("id", Arc::new(ids.collect::<StringArray>())),
         ("text", Arc::new(StringArray::from_iter_values(texts))),
         ("n", Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row as i64)))),
         ("list", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))),

@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::parallel::Control;
 use crate::read::{ParquetPlace, Reader, SourceSchema};
 
+/// Rows encoded between two looks at the stop signal; arbitrary.
+const CHUNK_ROWS: usize = 256;
+
 /// Write [`SELECTED_PARQUET_NAME`]; gives the ids of the rows too.
 pub(super) fn copy(
     output: &mut Output,
@@ -40,7 +43,11 @@ pub(super) fn copy(
     let mut writer = ArrowWriter::try_new_with_options(&mut file, schema.decoded.clone(), options).map_err(at)?;
     reader.copy_columns(places, &schema.decoded, control, |rows| {
         ids.extend(reader.ids_of(rows)?);
-        writer.write(rows).and_then(|()| writer.flush()).map_err(at)
+        for start in (0..rows.num_rows()).step_by(CHUNK_ROWS) {
+            control.check()?;
+            writer.write(&rows.slice(start, CHUNK_ROWS.min(rows.num_rows() - start))).map_err(at)?;
+        }
+        writer.flush().map_err(at)
     })?;
     writer.close().map_err(at)?;
     Ok((output.finish(SELECTED_PARQUET_NAME, file, Ok(()))?, ids))

@@ -255,12 +255,11 @@ fn read_rows(
     let ranges = indices.iter().map(|&index| index as usize..index as usize + 1);
     let selection = RowSelection::from_consecutive_ranges(ranges, table.group_rows(group) as usize);
     let rows = (BATCH_BYTES / table.row_bytes(group, None).max(1)).clamp(1, BATCH_ROWS) as usize;
-    let mut reader = table.reader(group, None, rows, |builder| builder.with_row_selection(selection))?;
+    let mut reader = table.reader(group, None, rows, control, |builder| builder.with_row_selection(selection))?;
     let (mut ends, mut end) = (Vec::new(), 0);
     loop {
         control.check()?;
-        let next = guarded(|| reader.next().transpose()).map_err(|fault| table.broken_in(fault, group))?;
-        let Some(batch) = next else { break };
+        let Some(batch) = table.next_rows(&mut reader, group, control)? else { break };
         end += batch.num_rows();
         ends.push(end);
         batches.push(batch);
@@ -287,20 +286,34 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn rows_come_in_the_order_asked_for_however_they_are_sliced() {
-        let top = tempfile::tempdir().unwrap();
+    fn save(path: &Path) {
         let numbers = Arc::new(Int64Array::from_iter_values(0..100));
         let texts = Arc::new(StringArray::from_iter_values((0..100).map(|row| "x".repeat(row))));
         let rows = RecordBatch::try_from_iter([("n", numbers as ArrayRef), ("text", texts)]).unwrap();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(30)).build();
+        let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties)).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+    }
+
+    #[test]
+    fn reading_stops_before_the_next_page() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a.parquet");
+        save(&path);
+        let (reader, _) = Reader::scan(vec![path], 100, &Control::default()).unwrap();
+        let (table, control) = (reader.open_unchanged(0).unwrap(), Control::default());
+        let mut rows = table.reader(0, None, 10, &control, |builder| builder).unwrap();
+        control.cancel();
+        let error = table.next_rows(&mut rows, 0, &control).unwrap_err();
+        assert!(matches!(error.cause(), crate::error::Cause::Interrupted));
+    }
+
+    #[test]
+    fn rows_come_in_the_order_asked_for_however_they_are_sliced() {
+        let top = tempfile::tempdir().unwrap();
         let paths = ["a", "b"].map(|name| top.path().join(name).with_extension("parquet"));
-        for path in &paths {
-            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(30)).build();
-            let mut writer =
-                ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties)).unwrap();
-            writer.write(&rows).unwrap();
-            writer.close().unwrap();
-        }
+        paths.iter().for_each(|path| save(path));
         let control = Control::default();
         let (reader, places) = Reader::scan(paths.to_vec(), 200, &control).unwrap();
         // 37 is prime to 200, so all rows come, and one twice.

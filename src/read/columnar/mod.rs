@@ -8,12 +8,14 @@
 mod columns;
 mod copy;
 mod json;
+mod pages;
 mod rows;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -29,10 +31,13 @@ pub(crate) use copy::SourceSchema;
 pub(super) use json::write_object;
 pub(super) use rows::{Piece, RowGroups};
 
+use pages::Pages;
+
 use super::Fields;
 use super::files::ListedFile;
 use super::guard::{Ends, Fault, chunks_fit, guarded};
 use crate::error::{Cause, Error, Result, Side, quote};
+use crate::parallel::Control;
 
 /// Whether a path is read as Parquet.
 fn is_parquet(path: &Path) -> bool {
@@ -52,6 +57,8 @@ pub(super) fn all_parquet(paths: &[PathBuf], side: Side) -> Result<bool> {
         }
     }
 }
+
+type PagesBuilder = ParquetRecordBatchReaderBuilder<Pages>;
 
 /// An open file.
 struct Table {
@@ -129,7 +136,8 @@ impl Table {
         group: usize,
         leaves: Option<&[usize]>,
         batch_rows: usize,
-        choose: impl FnOnce(ParquetRecordBatchReaderBuilder<File>) -> ParquetRecordBatchReaderBuilder<File>,
+        control: &Control,
+        choose: impl FnOnce(PagesBuilder) -> PagesBuilder,
     ) -> Result<ParquetRecordBatchReader> {
         let file = self.file.try_clone().map_err(|error| Error::io(error, &self.path))?;
         let mask = match leaves {
@@ -137,10 +145,24 @@ impl Table {
             None => ProjectionMask::all(),
         };
         let build = || {
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+            let pages = Pages { file, stop: control.without_progress() };
+            let builder = PagesBuilder::new_with_metadata(pages, self.metadata.clone());
             choose(builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(batch_rows)).build()
         };
         guarded(build).map_err(|fault| self.broken_in(fault, group))
+    }
+
+    /// The next rows of a row group; `None` after the last.
+    fn next_rows(
+        &self,
+        reader: &mut ParquetRecordBatchReader,
+        group: usize,
+        control: &Control,
+    ) -> Result<Option<RecordBatch>> {
+        guarded(|| reader.next().transpose()).or_else(|fault| {
+            control.check()?;
+            Err(self.broken_in(fault, group))
+        })
     }
 
     fn broken_in(&self, fault: Fault, group: usize) -> Error {

@@ -13,7 +13,6 @@ use super::{Plan, Table};
 use crate::error::Result;
 use crate::parallel::Control;
 use crate::read::files::{FileHash, InputFile, ListedFile, Position, changed};
-use crate::read::guard::guarded;
 use crate::read::lines::{Limits, RawBatch, RawRows};
 use crate::read::places::ParquetPlace;
 
@@ -138,7 +137,7 @@ impl RowGroups {
                 self.open_next()?;
                 continue;
             };
-            let Some(rows) = open.take(most, &self.plans[self.file].leaves, self.limits)? else {
+            let Some(rows) = open.take(most, &self.plans[self.file].leaves, self.limits, control)? else {
                 self.close(control)?;
                 continue;
             };
@@ -183,7 +182,13 @@ impl RowGroups {
 
 impl OpenTable {
     /// The next rows, at most so many; `None` after the last row group.
-    fn take(&mut self, most: usize, leaves: &[usize], limits: Limits) -> Result<Option<RecordBatch>> {
+    fn take(
+        &mut self,
+        most: usize,
+        leaves: &[usize],
+        limits: Limits,
+        control: &Control,
+    ) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(rest) = self.rest.take() {
                 if rest.num_rows() <= most {
@@ -205,14 +210,13 @@ impl OpenTable {
                 let piece = (limits.batch_bytes / PIECES) as u64 / bytes;
                 let piece = (piece as usize).clamp(1, PIECE_ROWS).min(limits.batch_rows);
                 let skipped = self.index as usize;
-                let reader = self.table.reader(self.group, Some(leaves), piece, |builder| {
+                let reader = self.table.reader(self.group, Some(leaves), piece, control, |builder| {
                     if skipped > 0 { builder.with_offset(skipped) } else { builder }
                 })?;
                 self.reader = Some(reader);
                 continue;
             };
-            let next = guarded(|| reader.next().transpose());
-            match next.map_err(|fault| self.table.broken_in(fault, self.group))? {
+            match self.table.next_rows(reader, self.group, control)? {
                 Some(batch) if batch.num_rows() as u64 <= left => self.rest = Some(batch),
                 None if left == 0 => self.reader = None,
                 _ => return Err(self.table.wrong_number_of_rows(self.group)),
