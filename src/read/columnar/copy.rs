@@ -313,7 +313,9 @@ mod tests {
     fn rows_come_in_the_order_asked_for_however_they_are_sliced() {
         let top = tempfile::tempdir().unwrap();
         let paths = ["a", "b"].map(|name| top.path().join(name).with_extension("parquet"));
-        paths.iter().for_each(|path| save(path));
+        for path in &paths {
+            save(path);
+        }
         let control = Control::default();
         let (reader, places) = Reader::scan(paths.to_vec(), 200, &control).unwrap();
         // 37 is prime to 200, so all rows come, and one twice.
