@@ -15,12 +15,11 @@ import warnings
 
 from zipfit import errors
 from zipfit._core import __version__, debug_build
-from zipfit.api import compressed_size, ncd, ncd_matrix, rank
+from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
 from zipfit.filters import contaminated, duplicates
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
-from zipfit.scores import load_scores
 from zipfit.selection import Selection
 from zipfit.tokens import count_tokens
 

@@ -17,7 +17,7 @@ from zipfit.ranking import Ranking
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FILE_NAME", "Scores", "load_scores", "read_manifest"]
+__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "read_manifest"]
 
 FILE_NAME = "scores.parquet"
 
@@ -122,29 +122,8 @@ class Scores:
         return spread
 
 
-def load_scores(directory: str | os.PathLike[str]) -> Ranking:
-    """Load the scores that ``zipfit score``, or ``zipfit select`` without ``--cover``, left in a directory.
-
-    Parameters
-    ----------
-    directory
-        With ``scores.parquet`` and ``manifest.json``, which vouches for it.
-
-    Returns
-    -------
-    Ranking
-        As `zipfit.rank` of the same rows, with one entry for each row of the sources, in their order. Rows that were
-        rejected have the score NaN; they cannot be chosen, nor can those that filters left out.
-
-    Raises
-    ------
-    MismatchError
-        The table is damaged, or not the one that the manifest describes.
-    ParameterError
-        The directory has no scores, or its run is not finished.
-    OSError
-        A file cannot be read.
-    """
+def load(directory: str | os.PathLike[str]) -> Ranking:
+    """Do what `zipfit.load_scores` says."""
     manifest = read_manifest(directory)
     table = open_scores(directory, manifest)
     parameters = manifest["parameters"]

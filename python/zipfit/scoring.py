@@ -147,13 +147,18 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
 
 def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Workplace, key: dict[str, Any]) -> Scored:
     """Score all rows that the journal does not have yet, and write the table."""
+    skip = task.options.on_bad_row == "skip"
+    work.after_bad_rows = "a larger --max-rejected and " if skip else "--on-bad-row skip and "
     with work.open_journal(key) as journal:
         filtered, rejected = _score_batches(task, scorer, journal)
         journal.sync()
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
         if not scored:
-            raise _all_rejected(journal)
+            error = _all_rejected(journal)
+            # There is nothing to go on with.
+            work.clear()
+            raise error
         counts = {"read": scored + rejected, "scored": scored, "rejected": rejected}
         if filtered is None:
             counts |= {"below_min_bytes": 0, "above_max_bytes": 0}

@@ -39,6 +39,8 @@ class Workplace:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._journal: Journal | None = None
+        self.after_bad_rows = ""
+        """What to add to a command that a bad row has ended."""
 
     @property
     def journal_path(self) -> Path:
@@ -54,14 +56,19 @@ class Workplace:
         """Keep the journal for the next run if there is something in it, and say so."""
         if self._journal is None or isinstance(error, MismatchError):
             return
-        if self._journal.last is None:
-            self._journal.close()
+        self._journal.close()
+        if self._journal.last is None or not self.journal_path.exists():
             self.clear()
             return
-        skip = " --on-bad-row skip" if isinstance(error, (BadRowError, InvalidTextError, TextTypeError)) else ""
-        without = "without such rows by" if skip else "by the same command with"
+        more = self.after_bad_rows if isinstance(error, (BadRowError, InvalidTextError, TextTypeError)) else ""
         rows = self._journal.last["position"][3]
-        error.add_note(f"{rows:,} rows are done and kept; go on {without}{skip} --resume")
+        error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
+
+    def refuse_unfinished(self, output: str) -> None:
+        """Raise if there is a journal."""
+        if self.journal_path.exists():
+            message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
+            raise OutputExistsError(f"{output}: {message}", path=output)
 
     def clear(self) -> None:
         """Remove the journal."""
@@ -88,27 +95,23 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
     """
     directory = Path(output, NAME)
     directory.mkdir(exist_ok=True)
-    try:
-        with _locked(directory / LOCK, output):
-            work = Workplace(directory)
+    with _locked(directory / LOCK, output):
+        work = Workplace(directory)
+        try:
             if overwrite and not resume:
                 work.clear()
-            elif not resume and work.journal_path.exists():
-                message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
-                raise OutputExistsError(f"{output}: {message}", path=output)
-            try:
-                yield work
-            except BaseException as error:
-                work.settle(error)
-                raise
-            # While the lock is held, so that nobody else has just opened it.
+            elif not resume:
+                work.refuse_unfinished(output)
+            yield work
+        except BaseException as error:
+            work.settle(error)
+            raise
+        finally:
+            # While the lock is held: nobody else may have opened the file in between.
             (directory / LOCK).unlink(missing_ok=True)
-    finally:
-        # What an unfinished run needs stays.
-        with contextlib.suppress(OSError):
-            if not (directory / JOURNAL).exists():
-                (directory / LOCK).unlink(missing_ok=True)
-            directory.rmdir()
+            # What an unfinished run needs stays.
+            with contextlib.suppress(OSError):
+                directory.rmdir()
 
 
 @contextlib.contextmanager

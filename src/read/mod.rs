@@ -2,8 +2,8 @@
 //!
 //! Reading goes by batches of some megabytes and keeps nothing of a row but what it hands over with its batch, so that
 //! memory grows neither with the number of rows nor with their lengths (unless the caller keeps the batches). One
-//! thread decompresses and splits (or decodes), some batches ahead; fields are taken out of the rows by all threads. What a score
-//! is and which rows are chosen is not known here; chosen rows are copied by their places in
+//! thread decompresses and splits (or decodes), some batches ahead; fields are taken out of the rows by all threads.
+//! What a score is and which rows are chosen is not known here; chosen rows are copied by their places in
 //! [`write`](crate::write).
 //!
 //! Rows: a byte-order mark at the start, CRLF, blank lines and a missing last newline are fine. `row` counts lines

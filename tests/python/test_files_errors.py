@@ -312,7 +312,7 @@ def test_a_file_that_may_not_grow_ends_the_run_with_status_3(folder: Path) -> No
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     assert done.returncode == 3, done.stderr
-    path = Path("out") / "selected.jsonl"
+    path = Path("out") / ".zipfit" / "journal"
     assert done.stderr == f"zipfit: {path}: file too large; nothing was left behind\n"
     assert snapshot(folder) == before
     assert not (folder / "out").exists()
@@ -341,7 +341,7 @@ def test_a_full_disk_ends_the_run_with_status_3(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 3, done.stderr
-    assert done.stderr == "zipfit: disk/out/selected.jsonl: no space left on device; nothing was left behind\n"
+    assert done.stderr == "zipfit: disk/out/.zipfit/journal: no space left on device; nothing was left behind\n"
     assert done.stdout == ""
 
 
