@@ -1,4 +1,5 @@
-//! Reading ahead: a thread decompresses and splits (or decodes) the next batches while the rows of this one are worked on.
+//! Reading ahead: a thread decompresses and splits (or decodes) the next batches while the rows of this one are worked
+//! on.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

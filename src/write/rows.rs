@@ -50,8 +50,8 @@ struct SelectionLine<'a> {
 /// Write the chosen rows and [`SELECTION_NAME`] from the files of `reader`, in which the rows lie at `places`.
 ///
 /// From lines they become [`SELECTED_NAME`]: each row is its line as it lies in the file, without its terminator, plus
-/// `\n`. Files are read once, in order, and every row is written at its final place; memory: one row, and the ids of the
-/// chosen rows. From Parquet they become [`SELECTED_PARQUET_NAME`], with every column and the metadata of the first
+/// `\n`. Files are read once, in order, and every row is written at its final place; memory: one row, and the ids of
+/// the chosen rows. From Parquet they become [`SELECTED_PARQUET_NAME`], with every column and the metadata of the first
 /// file.
 ///
 /// # Errors
@@ -111,7 +111,8 @@ fn copy_lines(
     Ok((output.finish(SELECTED_NAME, file, failed)?, ids))
 }
 
-/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from lines that are in memory; they are in no file, so `file` and `line` are null.
+/// Write [`SELECTED_NAME`] and [`SELECTION_NAME`] from lines that are in memory; they are in no file, so `file` and
+/// `line` are null.
 ///
 /// # Errors
 /// [`Cause::Io`](crate::error::Cause::Io) of the output.
