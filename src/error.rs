@@ -1,8 +1,9 @@
 //! The one error type: what went wrong, where, and a stable code.
 //!
-//! A message is one sentence in lower case without a full stop: the place first (`pool.jsonl:3 (byte 57): ...` or
-//! `source row 17: ...`), then what was found against what was expected, then the next step. Layers add the place
-//! they know (`with_row`, `with_path`) as the error passes through them. Quoted input is cut by [`quote`].
+//! A message is one sentence in lower case without a full stop: the place first (`pool.jsonl:3 (byte 57): ...`,
+//! `pool.parquet (row group 2, index 57): ...` or `source row 17: ...`), then what was found against what was
+//! expected, then the next step. Layers add the place they know (`with_row`, `with_path`) as the error passes through
+//! them. Quoted input is cut by [`quote`].
 
 use std::fmt;
 use std::io;
@@ -73,6 +74,10 @@ pub struct Place {
     pub line: Option<u64>,
     /// Offset in the decompressed file, from 0.
     pub byte: Option<u64>,
+    /// Row group of a Parquet file, from 0.
+    pub row_group: Option<u32>,
+    /// Position in the row group, from 0.
+    pub index: Option<u64>,
 }
 
 /// A cause and its place.
@@ -137,6 +142,14 @@ impl Error {
         self
     }
 
+    /// The same error at this row group of its Parquet file and this row of the group, both from 0.
+    #[must_use]
+    pub fn with_row_group(mut self, row_group: u32, index: u64) -> Error {
+        self.place.row_group = Some(row_group);
+        self.place.index = Some(index);
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn cause(&self) -> &Cause {
@@ -196,6 +209,9 @@ impl fmt::Display for Place {
             if let Some(byte) = self.byte {
                 write!(f, " (byte {byte})")?;
             }
+            if let (Some(row_group), Some(index)) = (self.row_group, self.index) {
+                write!(f, " (row group {row_group}, index {index})")?;
+            }
             f.write_str(": ")
         } else if let (Some(side), Some(row)) = (self.side, self.row) {
             write!(f, "{side} row {row}: ")
@@ -247,6 +263,8 @@ mod tests {
         let error = error.with_path(Path::new("pool.jsonl")).with_line(18, 931);
         assert_eq!(error.to_string(), "pool.jsonl:18 (byte 931): null text");
         assert_eq!(error.code(), "ZF-ROW");
+        let error = Error::bad_row("null text").with_path(Path::new("pool.parquet")).with_row_group(2, 57);
+        assert_eq!(error.to_string(), "pool.parquet (row group 2, index 57): null text");
     }
 
     #[test]

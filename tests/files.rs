@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use zipfit::error::{Cause, Error, Side};
-use zipfit::read::{Batch, Fields, LinePlace, OtherFields, ReadOptions, Reader, TextBy, read_lines};
+use zipfit::read::{Batch, Fields, LinePlace, OtherFields, Places, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result, Texts};
 
@@ -35,8 +35,15 @@ fn batches(reader: &mut Reader) -> Vec<Batch> {
     std::iter::from_fn(|| reader.next_batch(2, &Control::default()).unwrap()).collect()
 }
 
+fn line_places(batch: Batch) -> Vec<LinePlace> {
+    match batch.places {
+        Places::Lines(places) => places,
+        Places::Parquet(_) => panic!("lines have no places in row groups"),
+    }
+}
+
 fn places(reader: &mut Reader) -> Vec<LinePlace> {
-    batches(reader).into_iter().flat_map(|batch| batch.places).collect()
+    batches(reader).into_iter().flat_map(line_places).collect()
 }
 
 fn read(paths: &[PathBuf]) -> Result<Vec<String>> {
@@ -243,9 +250,9 @@ fn reading_goes_on_at_the_end_of_any_batch() {
         let mut second = read();
         second.resume(first.position(), first.finished().to_vec()).unwrap();
         let rest = batches(&mut second);
-        let found: Vec<LinePlace> = rest.iter().flat_map(|batch| batch.places.clone()).collect();
-        assert_eq!(found, places[stop..]);
-        assert_eq!(rest.iter().flat_map(|batch| batch.rows.clone()).collect::<Vec<_>>(), (stop..9).collect::<Vec<_>>());
+        let rows: Vec<usize> = rest.iter().flat_map(|batch| batch.rows.clone()).collect();
+        assert_eq!(rest.into_iter().flat_map(line_places).collect::<Vec<_>>(), places[stop..]);
+        assert_eq!(rows, (stop..9).collect::<Vec<_>>());
         assert_eq!(second.finished(), whole.finished());
     }
 }
@@ -259,7 +266,8 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     fs::write(&path, "{\"text\": \"other\"}\n").unwrap();
     let mut output = Output::create(&top.path().join("out"), &[], false).unwrap();
     let selected = Selected { rows: &[0], ranks: &[0], scores: &[1.0], coverage: None };
-    let error = copy_rows(&mut output, &reader, &places[..1], selected, &Control::default()).unwrap_err();
+    let error = copy_rows(&mut output, &reader, &Places::Lines(places[..1].to_vec()), selected, &Control::default())
+        .unwrap_err();
     assert_eq!(
         message(&error, top.path()),
         "a.jsonl: the file changed while it was read; run again when it is at rest"
@@ -276,7 +284,7 @@ fn chosen_rows_are_written_with_their_bytes_and_their_places() {
         [save(top.path(), "a.jsonl", LINES), save(top.path(), "b.jsonl.gz", gzip(b"{\"text\":\"four\",\"id\":\"x\"}"))];
     let mut reader = open(&paths).unwrap();
     let places = places(&mut reader);
-    let chosen = [places[3], places[1], places[0]];
+    let chosen = Places::Lines(vec![places[3], places[1], places[0]]);
     let mut output = Output::create(top.path(), &[], false).unwrap();
     let selected = Selected { rows: &[3, 1, 0], ranks: &[0, 1, 2], scores: &[0.5, 0.25, 1e-9], coverage: None };
     let written = copy_rows(&mut output, &reader, &chosen, selected, &Control::default()).unwrap();

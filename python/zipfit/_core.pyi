@@ -7,7 +7,7 @@ times a second, ``done`` counting source rows.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
+from typing import Literal, NotRequired, Self, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,8 +256,11 @@ class InputFile(TypedDict):
 class RejectedRow(TypedDict):
     row: int
     file: str
-    line: int
-    byte: int
+    line: NotRequired[int]
+    byte: NotRequired[int]
+    row_group: NotRequired[int]
+    """With ``index`` in place of ``line`` and ``byte`` for a row of a Parquet file."""
+    index: NotRequired[int]
     code: str
     message: str
 
@@ -287,9 +290,10 @@ class Batch:
 class Reader:
     """Rows of files, in the order of the files. Reads ahead on a thread of its own.
 
-    The suffix decides: .csv is comma-separated, .tsv and .tab are tab-separated, .txt, .text and .md are text, all
-    others are JSON Lines; each plain, or with .gz or .zst behind.
-    The constructor opens every file, so that a missing one is told before the work begins.
+    The suffix decides: .csv is comma-separated, .tsv and .tab are tab-separated, .txt, .text and .md are text, .parquet
+    and .pq are Parquet, all others are JSON Lines; all but Parquet plain, or with .gz or .zst behind.
+    The constructor opens every file, so that a missing one is told before the work begins; so are Parquet beside other
+    files, a Parquet file without a column that is needed, and sources in Parquet whose columns are not the same.
     """
 
     def __new__(
@@ -320,12 +324,18 @@ class Reader:
         """The texts of all rows that are left."""
     @property
     def position(self) -> tuple[int, int, int, int]:
-        """The end of the last batch: file, bytes and lines read of it, rows of all files (rejected ones too)."""
+        """The end of the last batch: file, bytes and lines read of it, rows of all files (rejected ones too).
+
+        In Parquet rows of the row group and row groups take the places of bytes and lines.
+        """
     def resume(self, position: tuple[int, int, int, int], finished: Sequence[InputFile]) -> None:
         """Go on from the ``position`` of another reader of the same files, whose ``files()`` were ``finished``."""
     @staticmethod
     def scan(paths: Sequence[str], total: int, text_by: _TextBy = "line") -> tuple[Reader, Places]:
         """Only find the places of all rows; ParameterError when there are not `total` of them."""
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the files are Parquet: for ``ScoreWriter(parquet_places=...)``."""
     @property
     def bytes_read(self) -> int:
         """Bytes on disk read until now, over all files."""
@@ -369,6 +379,9 @@ class Output:
     ) -> list[OutputFile]:
         """Write ``selected.jsonl`` (the rows as `read_lines` gives them, in this order) and ``selection.jsonl``.
 
+        Rows of Parquet files become ``selected.parquet``, with every column and the first file's metadata, and have
+        ``row_group`` and ``index`` in place of ``line``. The files come back in this order.
+
         Only the files and the field of the id are asked of the reader, which need not have read anything.
         """
     def write_rows(
@@ -391,7 +404,7 @@ class Output:
         """Write ``left_out.jsonl``, in the order given: rows, why each is left out, and the row that speaks against it.
 
         Reasons are contaminated, duplicate and copy_of_target. Without a reader the rows are in memory; their ``file``
-        and ``line`` are null.
+        and ``line`` are null. Rows of Parquet files have ``row_group`` and ``index`` in place of ``line``.
         """
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
@@ -476,7 +489,8 @@ def read_lines(
 ) -> list[str]:
     """The given rows (any order): lines of JSON Lines as they stand in the files, others as JSON objects.
 
-    ``total`` is the number of rows that were ranked; other files than those are a ParameterError.
+    ``total`` is the number of rows that were ranked; other files than those are a ParameterError, and so is a
+    Parquet file, whose rows are no lines.
     """
 
 def peak_memory_bytes() -> int | None:

@@ -15,8 +15,7 @@ use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
 use crate::error::{Error, Result, quote};
 use crate::read::{
-    self, Batch, Fields, InputFile, LinePlace, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader,
-    Rejected, TextBy,
+    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, TextBy,
 };
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
@@ -73,8 +72,13 @@ impl PyBatch {
             entry.set_item("row", rejected.row)?;
             let path = error.place().path.as_ref();
             entry.set_item("file", path.map(|path| path.to_string_lossy().into_owned()))?;
-            entry.set_item("line", error.place().line)?;
-            entry.set_item("byte", error.place().byte)?;
+            if let (Some(row_group), Some(index)) = (error.place().row_group, error.place().index) {
+                entry.set_item("row_group", row_group)?;
+                entry.set_item("index", index)?;
+            } else {
+                entry.set_item("line", error.place().line)?;
+                entry.set_item("byte", error.place().byte)?;
+            }
             entry.set_item("code", error.code())?;
             entry.set_item("message", error.sentence())?;
             Ok(entry)
@@ -134,7 +138,7 @@ impl PyReader {
             let mut reader = lock(&reader);
             let (has_tokens, has_groups) = (reader.fields().has_tokens(), reader.fields().has_groups());
             Ok(reader.next_batch(threads, control)?.map(|mut batch| {
-                let places = PyPlaces(Arc::new(Places::Lines(std::mem::take(&mut batch.places))));
+                let places = PyPlaces(Arc::new(std::mem::replace(&mut batch.places, Places::Lines(Vec::new()))));
                 PyBatch { batch, places, has_tokens, has_groups }
             }))
         })
@@ -163,6 +167,11 @@ impl PyReader {
         });
         let resumed = lock(&self.0).resume(Position { file, byte, line, rows }, finished.collect());
         resumed.map_err(|error| to_python(py, error))
+    }
+
+    #[getter]
+    fn is_parquet(&self) -> bool {
+        lock(&self.0).is_parquet()
     }
 
     #[getter]
@@ -199,7 +208,7 @@ impl PyReader {
         let text_by = parse_text_by(py, text_by)?;
         let scan = interrupt::run(py, None, move |control| Reader::scan(paths, text_by, total, control));
         let (reader, places) = scan?;
-        Ok((PyReader(Arc::new(Mutex::new(reader))), PyPlaces(Arc::new(Places::Lines(places)))))
+        Ok((PyReader(Arc::new(Mutex::new(reader))), PyPlaces(Arc::new(places))))
     }
 }
 
@@ -272,7 +281,7 @@ impl PyOutput {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let reader = Arc::clone(&reader.get().0);
-        let places = line_places(py, places)?;
+        let places = Arc::clone(&places.get().0);
         let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), places.len())?;
         let files = self.with(py, progress, move |output, control| {
             write::copy_rows(output, &lock(&reader), &places, chosen.selected(), control)
@@ -309,10 +318,10 @@ impl PyOutput {
     ) -> PyResult<Bound<'py, PyDict>> {
         let fail = |error| to_python(py, error);
         let reader = reader.map(|reader| Arc::clone(&reader.get().0));
-        let places = places.map(|places| line_places(py, places)).transpose()?;
+        let places = places.map(|places| Arc::clone(&places.get().0));
         let rows = row_numbers(&rows, usize::MAX).map_err(fail)?;
         let others = row_numbers(&others, usize::MAX).map_err(fail)?;
-        let lengths = [reasons.len(), others.len(), places.as_ref().map_or(rows.len(), Vec::len)];
+        let lengths = [reasons.len(), others.len(), places.as_ref().map_or(rows.len(), |places| places.len())];
         if lengths.iter().any(|&length| length != rows.len()) {
             return Err(fail(Error::parameter("rows, places, reasons and others must have one length")));
         }
@@ -405,14 +414,6 @@ impl Chosen {
     fn selected(&self) -> Selected<'_> {
         let coverage = self.coverage.as_deref();
         Selected { rows: &self.rows, ranks: &self.ranks, scores: &self.scores, coverage }
-    }
-}
-
-/// Places that the worker owns.
-fn line_places(py: Python<'_>, places: &Bound<'_, PyPlaces>) -> PyResult<Vec<LinePlace>> {
-    match &*places.get().0 {
-        Places::Lines(places) => Ok(places.clone()),
-        Places::Parquet(_) => Err(to_python(py, Error::parameter("these are places in Parquet files, not of lines"))),
     }
 }
 

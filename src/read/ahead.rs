@@ -1,10 +1,11 @@
-//! Reading ahead: a thread decompresses and splits the next batches while the rows of this one are worked on.
+//! Reading ahead: a thread decompresses and splits (or decodes) the next batches while the rows of this one are worked
+//! on.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::lines::{RawBatch, Splitter};
+use super::lines::RawBatch;
 use crate::error::{Error, Result};
 use crate::parallel::Control;
 
@@ -23,12 +24,13 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    pub(super) fn start(splitter: Splitter) -> Result<Ahead> {
+    /// `next` gives the next batch, one without rows after the last.
+    pub(super) fn start(next: impl FnMut(&Control) -> Result<RawBatch> + Send + 'static) -> Result<Ahead> {
         let (sender, batches) = sync_channel(WAITING);
         let stop = Arc::new(Control::default());
         let shared = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("zipfit-read".to_owned());
-        let spawned = thread.spawn(move || read(splitter, &sender, &shared));
+        let spawned = thread.spawn(move || read(next, &sender, &shared));
         spawned.map_err(|error| Error::parameter(format!("cannot start a thread: {error}")))?;
         Ok(Ahead { batches: Mutex::new(batches), stop })
     }
@@ -52,9 +54,9 @@ impl Drop for Ahead {
     }
 }
 
-fn read(mut splitter: Splitter, batches: &SyncSender<Result<RawBatch>>, stop: &Control) {
+fn read(mut next: impl FnMut(&Control) -> Result<RawBatch>, batches: &SyncSender<Result<RawBatch>>, stop: &Control) {
     loop {
-        let batch = splitter.next_batch(stop);
+        let batch = next(stop);
         let is_last = batch.as_ref().map_or(true, |batch| batch.rows.is_empty());
         // Nobody listens any more after Ctrl-C.
         if batches.send(batch).is_err() || is_last {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::csv::Header;
 use super::files::{ListedFile, Position};
 use super::form::{FileFormat, Form, Scratch, TextBy};
-use super::lines::Splitter;
-use super::places::LinePlace;
+use super::lines::{RawRows, Splitter};
+use super::places::{LinePlace, Places};
 use super::stream::Stream;
-use super::{Fields, OtherFields, ReadOptions, Reader};
+use super::{ReadOptions, Reader};
 use crate::error::{Error, Result, Side};
 use crate::parallel::Control;
 
@@ -129,32 +129,34 @@ impl Reader {
     /// [`Cause::Parameter`](crate::error::Cause::Parameter) when there are not `total` rows;
     /// [`Cause::Truncated`](crate::error::Cause::Truncated); [`Cause::Io`](crate::error::Cause::Io);
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
-    pub fn scan(
-        paths: Vec<PathBuf>,
-        text_by: TextBy,
-        total: usize,
-        control: &Control,
-    ) -> Result<(Reader, Vec<LinePlace>)> {
-        let fields = Fields::new("text", &OtherFields::default())?;
+    pub fn scan(paths: Vec<PathBuf>, text_by: TextBy, total: usize, control: &Control) -> Result<(Reader, Places)> {
         let options = ReadOptions { text_by, max_row_bytes: u32::MAX, ..ReadOptions::default() };
-        let mut reader = Reader::open(paths, fields, Side::Source, options)?;
-        let files: Arc<[ListedFile]> = Arc::clone(&reader.files);
-        let mut splitter = Splitter::new(Side::Source, files, reader.limits(), Position::default(), &[]);
-        let mut places = Vec::new();
-        loop {
-            let batch = splitter.next_batch(control)?;
-            places.extend(batch.rows.iter().map(|row| row.place));
-            reader.finished.extend(batch.finished);
-            if batch.rows.is_empty() {
-                break;
-            }
-        }
+        let mut reader = Reader::open_files(paths, None, Side::Source, options)?;
+        let places = if reader.is_parquet() {
+            Places::Parquet(reader.scan_row_groups(control)?)
+        } else {
+            Places::Lines(reader.scan_lines(control)?)
+        };
         let found = places.len();
         if found != total {
             let message = format!("the file has {found} rows but {total} were ranked; pass the source that was ranked");
             return Err(Error::parameter(message).with_path(reader.path(0)));
         }
         Ok((reader, places))
+    }
+
+    fn scan_lines(&mut self, control: &Control) -> Result<Vec<LinePlace>> {
+        let files: Arc<[ListedFile]> = Arc::clone(&self.files);
+        let mut splitter = Splitter::new(Side::Source, files, self.limits(), Position::default(), &[]);
+        let mut places = Vec::new();
+        loop {
+            let batch = splitter.next_batch(control)?;
+            self.finished.extend(batch.finished);
+            match batch.rows {
+                RawRows::Lines { rows, .. } if !rows.is_empty() => places.extend(rows.iter().map(|row| row.place)),
+                _ => return Ok(places),
+            }
+        }
     }
 }
 
@@ -163,8 +165,8 @@ impl Reader {
 /// `total` is the number of rows that the caller knows these files by.
 ///
 /// # Errors
-/// [`Cause::Parameter`](crate::error::Cause::Parameter) when the files have another number of rows; as
-/// [`Reader::next_batch`] otherwise.
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) when the files have another number of rows, and for Parquet
+/// files; as [`Reader::next_batch`] otherwise.
 pub fn read_lines(
     paths: Vec<PathBuf>,
     text_by: TextBy,
@@ -173,7 +175,10 @@ pub fn read_lines(
     control: &Control,
 ) -> Result<Vec<Vec<u8>>> {
     let (reader, places) = Reader::scan(paths, text_by, total, control)?;
-    let places: Vec<LinePlace> = rows.iter().map(|&row| places[row]).collect();
+    let Places::Lines(places) = places.take(rows) else {
+        let message = "rows of a Parquet file are no lines; read it by pyarrow.parquet.read_table and pass the table";
+        return Err(Error::parameter(message).with_path(reader.path(0)));
+    };
     let mut lines = vec![Vec::new(); rows.len()];
     reader.copy_lines(&places, control, |index, line| {
         lines[index].extend_from_slice(line);

@@ -31,6 +31,9 @@ pub struct Fields {
     id_alone: Wanted,
 }
 
+/// Names of the fields of the text, and of the others.
+type Columns<'a> = (Vec<&'a str>, Vec<&'a str>);
+
 /// Fields that are wanted beside the text, each a key of the row or a path such as `meta.id`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OtherFields<'a> {
@@ -103,6 +106,19 @@ impl Fields {
         let row = json::utf8(row)?;
         let values = self.wanted.find(row)?;
         self.text.append(row, &values, text, |index| self.missing(index, row))?;
+        self.others(row, &values)
+    }
+
+    /// What is wanted beside the text, of a row that need not have that.
+    ///
+    /// # Errors
+    /// As [`Fields::extract`].
+    pub(super) fn extract_others<'a>(&self, row: &'a [u8]) -> Result<Extracted<'a>, Fault> {
+        let row = json::utf8(row)?;
+        self.others(row, &self.wanted.find(row)?)
+    }
+
+    fn others<'a>(&self, row: &'a str, values: &[Option<&'a RawValue>]) -> Result<Extracted<'a>, Fault> {
         let value = |index: usize| values[index].ok_or_else(|| self.missing(index, row));
         let mut extracted = Extracted::default();
         if let Some(index) = self.tokens {
@@ -116,6 +132,37 @@ impl Fields {
         }
         extracted.id = values[self.id].and_then(id_of);
         Ok(extracted)
+    }
+
+    /// Whether the text is one field, and not made of several.
+    pub(super) fn text_is_a_field(&self) -> bool {
+        self.text.is_field()
+    }
+
+    /// Name of the field that names a row.
+    pub(super) fn id_name(&self) -> &str {
+        self.wanted.name(self.id)
+    }
+
+    /// The fields that are to be read of a file whose rows all have the same; `missing` is the sentence that it lacks
+    /// one.
+    ///
+    /// # Errors
+    /// [`Cause::Parameter`] for a field that is not there and every row must have.
+    pub(super) fn columns(&self, has: impl Fn(&str) -> bool, missing: impl Fn(&str) -> String) -> Result<Columns<'_>> {
+        let text = self.text.columns(&has).map_err(|name| match self.text.takes() {
+            Some(takes) => Error::parameter(format!("{}; {takes}", missing(name))),
+            None => Error::parameter(missing(name)),
+        })?;
+        let mut others: Vec<&str> =
+            [self.tokens, self.group].into_iter().flatten().map(|index| self.wanted.name(index)).collect();
+        if self.id_is_required || has(self.id_name()) {
+            others.push(self.id_name());
+        }
+        match others.iter().find(|name| !has(name)) {
+            Some(name) => Err(Error::parameter(missing(name))),
+            None => Ok((text, others)),
+        }
     }
 
     /// The id of a row as it is written there (JSON), `None` where there is none.

@@ -100,9 +100,14 @@ impl Form {
             Form::Text => ("text", "split it"),
             Form::Record(_) => ("row", "look for a quote that is not closed, split the row"),
         };
-        let most = "the most that max_row_bytes allows";
-        Error::bad_row(format!("the {what} is longer than {limit} bytes, {most}; {remedy} or raise the limit"))
+        too_long(what, limit, remedy)
     }
+}
+
+/// What is said of something that is too long.
+pub(super) fn too_long(what: &str, limit: u32, remedy: &str) -> Error {
+    let most = "the most that max_row_bytes allows";
+    Error::bad_row(format!("the {what} is longer than {limit} bytes, {most}; {remedy} or raise the limit"))
 }
 
 /// Append `text` as a JSON string.

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::columnar::Piece;
 use super::csv::{self, Begun, Header, RecordLimit, RecordRead, Records};
 use super::files::{InputFile, ListedFile, Position};
 use super::form::{FileFormat, Form, TextBy};
-use super::places::LinePlace;
+use super::places::{LinePlace, Places};
 use super::stream::{BOM, LineRead, Stream};
 use crate::error::{Result, Side};
 use crate::parallel::Control;
@@ -25,9 +26,8 @@ pub(super) struct Limits {
 
 /// Consecutive rows as they lie in their files.
 pub(super) struct RawBatch {
-    pub(super) bytes: Vec<u8>,
     /// None after the last row of the last file.
-    pub(super) rows: Vec<RawRow>,
+    pub(super) rows: RawRows,
     /// Number of the first row.
     pub(super) first_row: usize,
     /// Files that ended within the batch.
@@ -35,6 +35,29 @@ pub(super) struct RawBatch {
     pub(super) end: Position,
     /// Bytes on disk read until now, over all files.
     pub(super) bytes_on_disk: u64,
+}
+
+/// The rows of a batch.
+pub(super) enum RawRows {
+    Lines { bytes: Vec<u8>, rows: Vec<RawRow> },
+    Parquet(Vec<Piece>),
+}
+
+impl RawRows {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            RawRows::Lines { rows, .. } => rows.is_empty(),
+            RawRows::Parquet(pieces) => pieces.is_empty(),
+        }
+    }
+
+    /// Where each row lies.
+    pub(super) fn places(&self) -> Places {
+        match self {
+            RawRows::Lines { rows, .. } => Places::Lines(rows.iter().map(|row| row.place).collect()),
+            RawRows::Parquet(pieces) => Places::Parquet(pieces.iter().flat_map(Piece::places).collect()),
+        }
+    }
 }
 
 pub(super) struct RawRow {
@@ -124,8 +147,7 @@ impl Splitter {
         }
         let open = self.open.as_ref();
         Ok(RawBatch {
-            bytes,
-            rows,
+            rows: RawRows::Lines { bytes, rows },
             first_row: first_row as usize,
             finished: std::mem::take(&mut self.finished),
             end: Position {

@@ -1,22 +1,26 @@
-//! Files to texts: rows of JSON Lines, CSV and text files, their texts, and the place of each row on disk.
+//! Files to texts: rows of JSON Lines, CSV, text and Parquet files, their texts, and the place of each row on disk.
 //!
 //! Reading goes by batches of some megabytes and keeps nothing of a row but what it hands over with its batch, so that
 //! memory grows neither with the number of rows nor with their lengths (unless the caller keeps the batches). One
-//! thread decompresses and splits, some batches ahead; fields are taken out of the lines by all threads. What a score
-//! is and which rows are chosen is not known here; chosen rows are copied by their places in
+//! thread decompresses and splits (or decodes), some batches ahead; fields are taken out of the rows by all threads.
+//! What a score is and which rows are chosen is not known here; chosen rows are copied by their places in
 //! [`write`](crate::write).
 //!
 //! Rows: a byte-order mark at the start, CRLF, blank lines and a missing last newline are fine. `row` counts rows
 //! over all files from 0, those that are rejected too; `line` is the physical line of its file, from 1, in which it
-//! begins, `byte` the offset in the decompressed file from 0.
+//! begins, `byte` the offset in the decompressed file from 0. A Parquet file (`.parquet`, `.pq`) has `row_group`s, and
+//! each row its `index` there, both from 0.
 
 mod ahead;
 mod chat;
+mod columnar;
 mod copy;
 mod csv;
+mod extract;
 mod fields;
 mod files;
 mod form;
+mod guard;
 mod json;
 mod lines;
 mod places;
@@ -29,6 +33,7 @@ mod wanted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use columnar::SourceSchema;
 pub use copy::read_lines;
 pub use fields::{Fields, OtherFields};
 pub use files::{InputFile, Position};
@@ -41,12 +46,12 @@ pub use score_columns::{
 pub use scores::ScoreTable;
 
 use crate::error::{Cause, Error, Place, Result, Side};
-use crate::parallel::{self, Control};
-use crate::texts::{Texts, TextsBuilder};
+use crate::parallel::Control;
+use crate::texts::Texts;
 use ahead::Ahead;
+use columnar::{Plan, RowGroups};
 use files::ListedFile;
-use form::Scratch;
-use lines::{Limits, RawBatch, Splitter};
+use lines::{Limits, Splitter};
 
 /// Raw bytes of a batch. Some thousand rows of usual size: enough to keep all threads busy, little enough that
 /// memory is no question. A row larger than this makes a larger batch.
@@ -55,9 +60,6 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of the longest line that is read, unless another limit is asked for: far above any row that a model is
 /// trained on, and little enough that some of them fit into memory. A longer line is passed over in pieces.
 pub const MAX_ROW_BYTES: u32 = 64 << 20;
-
-/// Lines that a thread takes apart between two looks at the common counter; arbitrary (some 100 us of work).
-const CHUNK_LINES: usize = 64;
 
 /// How files are read.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +99,7 @@ pub struct Batch {
     /// Their numbers.
     pub rows: Vec<usize>,
     /// Where they lie.
-    pub places: Vec<LinePlace>,
+    pub places: Places,
     /// What names them: the characters of a string, anything else as it is written; null where there is nothing.
     pub ids: Strings,
     /// Their numbers of tokens; empty without a field for it.
@@ -127,19 +129,10 @@ pub struct Reader {
     position: Position,
     finished: Vec<InputFile>,
     bytes_read: u64,
-    places: Vec<LinePlace>,
-}
-
-/// What a thread took out of some lines.
-#[derive(Default)]
-struct Extract {
-    texts: TextsBuilder,
-    /// Positions in the batch.
-    kept: Vec<usize>,
-    ids: Strings,
-    tokens: Vec<i64>,
-    groups: Strings,
-    rejected: Vec<Rejected>,
+    places: Option<Places>,
+    /// What is read of each file, if they are Parquet.
+    plans: Option<Arc<[Plan]>>,
+    source_schema: Option<SourceSchema>,
 }
 
 impl Reader {
@@ -147,8 +140,15 @@ impl Reader {
     ///
     /// # Errors
     /// [`Cause::Io`] for a file that is missing, a directory or not readable; [`Cause::Parameter`] for no files, or
-    /// for one that cannot be read twice (a pipe), and for limits of 0.
+    /// for one that cannot be read twice (a pipe), and for limits of 0. Of Parquet files the footer is read: as
+    /// [`Reader::next_batch`] for a damaged one; [`Cause::Parameter`] for one without a column that is needed, for
+    /// sources whose columns differ, and for Parquet beside other files.
     pub fn open(paths: Vec<PathBuf>, fields: Fields, side: Side, options: ReadOptions) -> Result<Reader> {
+        Reader::open_files(paths, Some(fields), side, options)
+    }
+
+    /// Without `fields` only places are asked for, and no row needs a text.
+    fn open_files(paths: Vec<PathBuf>, fields: Option<Fields>, side: Side, options: ReadOptions) -> Result<Reader> {
         if paths.is_empty() {
             return Err(Error::parameter(format!("no {side} file is given")));
         }
@@ -160,7 +160,16 @@ impl Reader {
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::parameter(format!("{name} must be at least 1, got 0")));
         }
-        let files = paths.into_iter().map(|path| ListedFile::find(path, options.text_by)).collect::<Result<_>>()?;
+        let is_parquet = columnar::all_parquet(&paths, side)?;
+        let found = paths.into_iter().map(|path| ListedFile::find(path, options.text_by));
+        let files: Arc<[ListedFile]> = found.collect::<Result<_>>()?;
+        let (plans, source_schema) = if is_parquet {
+            let (plans, schema) = columnar::plan(&files, fields.as_ref(), side == Side::Source)?;
+            (Some(plans.into()), schema)
+        } else {
+            (None, None)
+        };
+        let fields = fields.map_or_else(|| Fields::new("text", &OtherFields::default()), Ok)?;
         Ok(Reader {
             side,
             fields,
@@ -170,7 +179,9 @@ impl Reader {
             position: Position::default(),
             finished: Vec::new(),
             bytes_read: 0,
-            places: Vec::new(),
+            places: None,
+            plans,
+            source_schema,
         })
     }
 
@@ -195,7 +206,7 @@ impl Reader {
     pub fn next_batch(&mut self, threads: usize, control: &Control) -> Result<Option<Batch>> {
         let ahead = match self.ahead.take() {
             Some(ahead) => ahead,
-            None => Ahead::start(self.splitter())?,
+            None => self.start()?,
         };
         let mut raw = self.ahead.insert(ahead).next_batch(control)?;
         self.finished.append(&mut raw.finished);
@@ -206,7 +217,11 @@ impl Reader {
             return if self.position.rows > 0 { Ok(None) } else { Err(self.no_rows()) };
         }
         if self.options.keep_places {
-            self.places.extend(raw.rows.iter().map(|row| row.place));
+            let places = raw.rows.places();
+            match &mut self.places {
+                Some(all) => all.append(places)?,
+                None => self.places = Some(places),
+            }
         }
         self.extract(&raw, threads, control).map(Some)
     }
@@ -216,8 +231,14 @@ impl Reader {
         Limits { batch_bytes, batch_rows, max_row_bytes, skip_bad_rows }
     }
 
-    fn splitter(&self) -> Splitter {
-        Splitter::new(self.side, Arc::clone(&self.files), self.limits(), self.position, &self.finished)
+    fn start(&self) -> Result<Ahead> {
+        let (files, limits) = (Arc::clone(&self.files), self.limits());
+        if let Some(plans) = &self.plans {
+            let mut groups = RowGroups::new(files, Arc::clone(plans), limits, self.position, &self.finished);
+            return Ahead::start(move |control| groups.next_batch(control));
+        }
+        let mut splitter = Splitter::new(self.side, files, limits, self.position, &self.finished);
+        Ahead::start(move |control| splitter.next_batch(control))
     }
 
     fn no_rows(&self) -> Error {
@@ -270,15 +291,30 @@ impl Reader {
         self.files.iter().map(|file| (file.path.as_path(), file.bytes, file.modified_ns()))
     }
 
-    /// The same error; if it is about a row of this reader, with its file, line and byte.
+    /// The same error; if it is about a row of this reader, with its file and its place there.
     #[must_use]
     pub fn locate(&self, error: Error) -> Error {
         let &Place { side, row, .. } = error.place();
         let row = row.filter(|_| side == Some(self.side)).and_then(|row| usize::try_from(row).ok());
-        match row.and_then(|row| self.places.get(row)) {
-            Some(place) => error.with_path(self.path(place.file)).with_line(place.line, place.byte),
-            None => error,
+        match (row, &self.places) {
+            (Some(row), Some(Places::Lines(places))) if row < places.len() => self.at_line(error, places[row], 0),
+            (Some(row), Some(Places::Parquet(places))) if row < places.len() => self.at_row(error, places[row]),
+            _ => error,
         }
+    }
+
+    fn at_line(&self, error: Error, place: LinePlace, offset: usize) -> Error {
+        error.with_path(self.path(place.file)).with_line(place.line, place.byte + offset as u64)
+    }
+
+    fn at_row(&self, error: Error, place: ParquetPlace) -> Error {
+        error.with_path(self.path(place.file)).with_row_group(place.row_group, place.index)
+    }
+
+    /// Whether the files are Parquet.
+    #[must_use]
+    pub fn is_parquet(&self) -> bool {
+        self.plans.is_some()
     }
 
     /// The files read to their end.
@@ -297,83 +333,5 @@ impl Reader {
     #[must_use]
     pub fn bytes_total(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
-    }
-
-    /// Take the fields out of the lines, by all threads.
-    fn extract(&self, raw: &RawBatch, threads: usize, control: &Control) -> Result<Batch> {
-        let mut extracts: Vec<Extract> = Vec::new();
-        extracts.resize_with(raw.rows.len().div_ceil(CHUNK_LINES), Default::default);
-        parallel::fill_rows(
-            &mut extracts,
-            1,
-            1,
-            threads,
-            control,
-            || Ok((Vec::new(), Scratch::default())),
-            |(text, scratch), chunk, out| {
-                let first = chunk * CHUNK_LINES;
-                (first..raw.rows.len().min(first + CHUNK_LINES))
-                    .try_for_each(|at| self.take(raw, at, text, scratch, &mut out[0]))
-            },
-        )?;
-        let mut texts = TextsBuilder::default();
-        let (mut kept, mut tokens, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut ids, mut groups) = (Strings::default(), Strings::default());
-        for extract in extracts {
-            texts.append(&extract.texts);
-            kept.extend(extract.kept);
-            ids.append(&extract.ids);
-            tokens.extend(extract.tokens);
-            groups.append(&extract.groups);
-            rejected.extend(extract.rejected);
-        }
-        let places = kept.iter().map(|&at| raw.rows[at].place).collect();
-        let rows = kept.into_iter().map(|at| raw.first_row + at).collect();
-        Ok(Batch { texts: texts.finish(), rows, places, ids, tokens, groups, rejected })
-    }
-
-    /// Take the fields out of one line.
-    fn take(
-        &self,
-        raw: &RawBatch,
-        at: usize,
-        text: &mut Vec<u8>,
-        scratch: &mut Scratch,
-        out: &mut Extract,
-    ) -> Result<()> {
-        let row = &raw.rows[at];
-        text.clear();
-        let extracted = if row.is_too_long {
-            Err((row.form.too_long(self.options.max_row_bytes), 0))
-        } else {
-            let object = row.form.object(&raw.bytes[row.range.clone()], self.fields.tokens_name(), scratch);
-            object.and_then(|object| {
-                let extracted = self.fields.extract(object, text);
-                extracted.map_err(|(error, offset)| (error, if row.form.keeps_offsets() { offset } else { 0 }))
-            })
-        };
-        match extracted {
-            Ok(extracted) => {
-                out.texts.push(text);
-                out.kept.push(at);
-                out.ids.push(extracted.id.as_deref().map(str::as_bytes));
-                if self.fields.has_tokens() {
-                    out.tokens.push(extracted.tokens);
-                }
-                if let Some(group) = extracted.group {
-                    out.groups.push(Some(group.as_bytes()));
-                }
-            }
-            Err((error, offset)) => {
-                let number = raw.first_row + at;
-                let error = error.with_row(self.side, number as u64).with_path(self.path(row.place.file));
-                let error = error.with_line(row.place.line, row.place.byte + offset as u64);
-                if !self.options.skip_bad_rows {
-                    return Err(error);
-                }
-                out.rejected.push(Rejected { row: number, error });
-            }
-        }
-        Ok(())
     }
 }

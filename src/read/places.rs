@@ -64,6 +64,19 @@ impl Places {
         }
     }
 
+    /// Add the places of rows that follow.
+    ///
+    /// # Errors
+    /// [`Cause::Parameter`](crate::error::Cause::Parameter) for places of another kind.
+    pub(super) fn append(&mut self, other: Places) -> Result<()> {
+        match (self, other) {
+            (Places::Lines(places), Places::Lines(more)) => places.extend(more),
+            (Places::Parquet(places), Places::Parquet(more)) => places.extend(more),
+            _ => return Err(Error::parameter("places of lines and of Parquet rows do not go together")),
+        }
+        Ok(())
+    }
+
     /// Those at `positions`, which must be there.
     #[must_use]
     pub fn take(&self, positions: &[usize]) -> Places {

@@ -8,18 +8,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sha2::{Digest, Sha256};
 
+use super::guard::{self, Ends, Fault, chunks_fit};
 use super::places::{LinePlace, ParquetPlace, Places};
 use super::score_columns::{
     ColumnKind, PlaceKind, ROW_GROUP_ROWS, SCORES_FORMAT, SCORES_KEY, SCORES_NAME, ScoreLayout, Strings,
@@ -27,12 +27,6 @@ use super::score_columns::{
 use crate::error::{Cause, Error, Result, quote};
 use crate::parallel::Control;
 use crate::texts::hex;
-
-/// First and last bytes of a Parquet file.
-const MAGIC: &[u8] = b"PAR1";
-
-/// Magic at both ends, and the length of the footer.
-const SMALLEST_FILE: u64 = 12;
 
 /// Bytes hashed between two looks at the stop signal: some 10 ms.
 const HASH_BYTES: usize = 1 << 20;
@@ -364,19 +358,13 @@ fn open_parquet(path: &Path) -> Result<File> {
     if metadata.is_dir() {
         return Err(Error::io(io::ErrorKind::IsADirectory.into(), path));
     }
-    let mut start = Vec::new();
-    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(at)?;
-    if !MAGIC.starts_with(&start) {
-        return Err(not_scores("it is no Parquet file", path));
-    }
-    let mut end = Vec::new();
-    if metadata.len() >= SMALLEST_FILE {
-        file.seek(SeekFrom::End(-(MAGIC.len() as i64))).map_err(at)?;
-        file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut end).map_err(at)?;
-    }
-    if end != MAGIC {
-        let message = "the file ends before its table does; copy it again, or score again";
-        return Err(Error::new(Cause::Truncated(message.to_owned())).with_path(path));
+    match Ends::of(&mut file).map_err(at)? {
+        Ends::Whole => {}
+        Ends::NotParquet => return Err(not_scores("it is no Parquet file", path)),
+        Ends::CutOff => {
+            let message = "the file ends before its table does; copy it again, or score again";
+            return Err(Error::new(Cause::Truncated(message.to_owned())).with_path(path));
+        }
     }
     Ok(file)
 }
@@ -419,31 +407,12 @@ fn check_groups(metadata: &ParquetMetaData, bytes: u64) -> Result<usize, String>
     usize::try_from(rows).map_err(|_| "it has no rows".to_owned())
 }
 
-/// Whether the columns of a row group lie in a file of so many bytes.
-fn chunks_fit(group: &RowGroupMetaData, bytes: u64) -> bool {
-    group.columns().iter().all(|chunk| {
-        let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
-        let end = start.checked_add(chunk.compressed_size()).and_then(|end| u64::try_from(end).ok());
-        start >= 0 && chunk.compressed_size() >= 0 && end.is_some_and(|end| end <= bytes)
-    })
-}
-
 /// Run a call into the Parquet library.
-///
-/// The library checks most of what it reads, not all: some damaged files make it panic (tests/scores.rs finds them by
-/// flipping bits). A damaged file is no bug of ours, so it is told as what it is. What the panic left is not used.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(ParquetError::External(error))) => Err(match error.downcast::<io::Error>() {
-            // Decompressors speak of damage as of an I/O error, but not as one of the system's.
-            Ok(error) if error.raw_os_error().is_some() => Error::io(*error, path),
-            Ok(error) => damaged(&error.to_string(), path),
-            Err(error) => damaged(&error.to_string(), path),
-        }),
-        Ok(Err(error)) => Err(damaged(&error.to_string(), path)),
-        Err(_) => Err(damaged("it breaks the rules of Parquet", path)),
-    }
+    guard::guarded(work).map_err(|fault| match fault {
+        Fault::Io(error) => Error::io(error, path),
+        Fault::Damage(fault) => damaged(&fault, path),
+    })
 }
 
 fn damaged(fault: &str, path: &Path) -> Error {

@@ -146,6 +146,24 @@ impl Template {
         }
     }
 
+    /// Whether it is one field.
+    pub(super) fn is_field(&self) -> bool {
+        self.form == Form::Field
+    }
+
+    /// The fields that make the text of rows that all have the same fields; `Err` names one that is needed and not
+    /// there.
+    pub(super) fn columns(&self, has: impl Fn(&str) -> bool) -> Result<Vec<&str>, &str> {
+        let fields = match self.form {
+            Form::Field | Form::Parts(_) => &self.fields[..],
+            Form::ShareGpt | Form::Alpaca if has(&self.fields[0]) => &self.fields[..1],
+            Form::ShareGpt | Form::Alpaca => &self.fields[1..],
+        };
+        let may_lack = |name: &str| self.form == Form::Alpaca && name == "input";
+        let there = fields.iter().map(String::as_str).filter(|name| has(name) || !may_lack(name));
+        there.map(|name| if has(name) { Ok(name) } else { Err(name) }).collect()
+    }
+
     /// What a preset takes, for a row that has no such field.
     pub(super) fn takes(&self) -> Option<&'static str> {
         match self.form {

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::place::PlaceInFile;
 use super::{Output, WrittenFile};
 use crate::error::{Error, Result, quote};
 use crate::parallel::Control;
-use crate::read::{LinePlace, Reader};
+use crate::read::{Places, Reader};
 
 /// Name of the file that lists them.
 pub const LEFT_OUT_NAME: &str = "left_out.jsonl";
@@ -56,7 +57,8 @@ impl Reason {
 struct LeftOutLine {
     row: usize,
     file: Option<String>,
-    line: Option<u64>,
+    #[serde(flatten)]
+    within: PlaceInFile,
     #[serde(flatten)]
     reason: Reason,
 }
@@ -68,7 +70,7 @@ struct LeftOutLine {
 /// [`Cause::Io`](crate::error::Cause::Io) of the output; [`Cause::Interrupted`](crate::error::Cause::Interrupted).
 pub fn write_left_out(
     output: &mut Output,
-    places: Option<(&Reader, &[LinePlace])>,
+    places: Option<(&Reader, &Places)>,
     left_out: &[(usize, Reason)],
     control: &Control,
 ) -> Result<WrittenFile> {
@@ -81,11 +83,13 @@ pub fn write_left_out(
             if stopped.is_err() {
                 return Ok(());
             }
-            let place = |(reader, places): (&'_ Reader, &[LinePlace])| -> (String, u64) {
-                (reader.path(places[at].file).to_string_lossy().into_owned(), places[at].line)
+            let place = |(reader, places): (&'_ Reader, &Places)| -> (String, PlaceInFile) {
+                let (file, within) = PlaceInFile::of(places, at);
+                (reader.path(file).to_string_lossy().into_owned(), within)
             };
-            let (file_name, line) = places.map(place).unzip();
-            serde_json::to_writer(&mut *file, &LeftOutLine { row, file: file_name, line, reason })?;
+            let (file_name, within) = places.map(place).unzip();
+            let within = within.unwrap_or(PlaceInFile::NONE);
+            serde_json::to_writer(&mut *file, &LeftOutLine { row, file: file_name, within, reason })?;
             file.write_all(b"\n")?;
         }
         Ok(())

@@ -4,7 +4,9 @@
 //! [`Output::commit`]; the last one (the manifest) is renamed last, so that a directory without it is unfinished.
 //! What is not committed is removed again, with every directory that was made for it.
 
+mod columns;
 mod left_out;
+mod place;
 mod rows;
 mod scores;
 
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest, Sha256};
 
 pub use left_out::{LEFT_OUT_NAME, Reason, write_left_out};
-pub use rows::{SELECTED_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
+pub use rows::{SELECTED_NAME, SELECTED_PARQUET_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
 pub use scores::{Column, ScoreWriter};
 
 use crate::error::{Cause, Error, Result};

@@ -66,7 +66,7 @@ impl ScoreWriter {
         let schema = parse_message_type(&schema_text(&columns)).map(Arc::new);
         let writer =
             schema.and_then(|schema| SerializedFileWriter::new(handle, schema, Arc::new(properties(&columns))));
-        let writer = writer.map_err(|error| write_error(error, &path))?;
+        let writer = writer.map_err(|error| write_error(error, SCORES_NAME, &path))?;
         let pending = columns.iter().map(|&(_, kind)| Column::empty(kind)).collect();
         Ok(ScoreWriter { columns, pending, pending_rows: 0, rows: 0, writer, file, path, failed: false })
     }
@@ -90,7 +90,7 @@ impl ScoreWriter {
             if writer.pending_rows > 0 {
                 writer.write_group(control)?;
             }
-            writer.writer.finish().map(drop).map_err(|error| write_error(error, &writer.path))
+            writer.writer.finish().map(drop).map_err(|error| write_error(error, SCORES_NAME, &writer.path))
         })?;
         drop(self.writer);
         output.finish(SCORES_NAME, self.file, Ok(()))
@@ -170,7 +170,7 @@ impl ScoreWriter {
             group.close()?;
             Ok(Ok(()))
         };
-        write().map_err(|error| write_error(error, &self.path))??;
+        write().map_err(|error| write_error(error, SCORES_NAME, &self.path))??;
         self.pending_rows = 0;
         Ok(())
     }
@@ -359,12 +359,13 @@ fn properties(columns: &[(&str, ColumnKind)]) -> WriterProperties {
     properties.build()
 }
 
-fn write_error(error: ParquetError, path: &std::path::Path) -> Error {
+/// The error that a Parquet file, which `what` names, cannot be written.
+pub(super) fn write_error(error: ParquetError, what: &str, path: &std::path::Path) -> Error {
     match error {
         ParquetError::External(error) => match error.downcast::<io::Error>() {
             Ok(error) => Error::io(*error, path),
-            Err(error) => Error::internal(format!("the table of scores cannot be written: {error}")),
+            Err(error) => Error::internal(format!("{what} cannot be written: {error}")),
         },
-        error => Error::internal(format!("the table of scores cannot be written: {error}")),
+        error => Error::internal(format!("{what} cannot be written: {error}")),
     }
 }
