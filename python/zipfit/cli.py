@@ -74,6 +74,7 @@ def select(
     group: given.Group = None,
     text: given.Text = DEFAULT_TEXT,
     target_text: given.TargetText = None,
+    text_by: given.TextBy = "line",
     id_field: given.IdField = None,
     token_field: given.TokenField = None,
     tokenizer: given.Tokenizer = None,
@@ -99,7 +100,7 @@ def select(
 ) -> Work:
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
 
-    The rows go to selected.jsonl, byte for byte; their places and scores to selection.jsonl; the scores of all rows to
+    The rows go to selected.jsonl, byte for byte (selected.parquet for Parquet); their places and scores to selection.jsonl; the scores of all rows to
     scores.parquet (not with --cover); what they were made from to manifest.json; time and memory to run.json; rows that
     --exclude, --dedup or --cover left out to left_out.jsonl; rows that could not be read to rejected.jsonl.
     """
@@ -122,6 +123,7 @@ def score(
     group: given.Group = None,
     text: given.Text = DEFAULT_TEXT,
     target_text: given.TargetText = None,
+    text_by: given.TextBy = "line",
     id_field: given.IdField = None,
     token_field: given.TokenField = None,
     tokenizer: given.Tokenizer = None,

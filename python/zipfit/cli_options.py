@@ -12,6 +12,10 @@ ROWS = "Rows and texts"
 SCORE = "Score"
 OUTPUT = "Output"
 
+FORMATS = (
+    "Files to choose from: JSON Lines, .csv, .tsv or .txt (each plain, .gz or .zst), or .parquet, as their suffix says."
+)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 Threads = Annotated[
@@ -19,15 +23,11 @@ Threads = Annotated[
     typer.Option(metavar="N", help="Threads; all CPUs that may be used, if not given. Results do not depend on it."),
 ]
 
-Source = Annotated[
-    list[str], typer.Argument(metavar="SOURCE...", help="JSON Lines files to choose from: plain, .gz or .zst.")
-]
+Source = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=FORMATS)]
 
 SourceOrScores = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="SOURCE...", help="JSON Lines files to choose from: plain, .gz or .zst; none with --scores."
-    ),
+    typer.Argument(metavar="SOURCE...", help=f"{FORMATS} None with --scores."),
 ]
 
 Scores = Annotated[
@@ -46,6 +46,15 @@ Verify = Annotated[
         "--verify",
         help="Hold the sources of --scores against their hashes, not only their sizes and times.",
         rich_help_panel=WAY,
+    ),
+]
+
+TextBy = Annotated[
+    str,
+    typer.Option(
+        metavar="line|document",
+        help="What a row of a text file (.txt, .text, .md) is: a line, or the whole file.",
+        rich_help_panel=ROWS,
     ),
 ]
 
@@ -91,12 +100,12 @@ Resume = Annotated[
 
 Target = Annotated[
     list[str],
-    typer.Option(metavar="FILE", help="JSON Lines file with examples of what is wanted; may be repeated."),
+    typer.Option(metavar="FILE", help="File with examples of what is wanted; may be repeated."),
 ]
 
 TargetOrScores = Annotated[
     list[str] | None,
-    typer.Option(metavar="FILE", help="JSON Lines file with examples of what is wanted; may be repeated."),
+    typer.Option(metavar="FILE", help="File with examples of what is wanted; may be repeated."),
 ]
 
 TopK = Annotated[int | None, typer.Option(metavar="K", help="The K best rows.", rich_help_panel=AMOUNT)]
@@ -217,7 +226,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="Leave out rows that hold a piece of a row of this JSON Lines file, an evaluation set say; may be "
+        help="Leave out rows that hold a piece of a row of this file, an evaluation set say; may be "
         "repeated. A row shorter than --exclude-overlap counts whole, so one of a single word can leave out nearly "
         "all rows: drop such rows, or name a template of question and answer by --exclude-text.",
         rich_help_panel=ROWS,

@@ -63,7 +63,9 @@ def estimate(options: ScoreOptions) -> Estimate:
         check(options)
     else:
         check_scoring(options)
-    total = sum(size for _, size, _ in _core.Reader(options.source, options.text, "source").found())
+    total = sum(
+        size for _, size, _ in _core.Reader(options.source, options.text, "source", text_by=options.text_by).found()
+    )
     step = max(len(options.source) // _FILES, 1)
     files = options.source[::step][:_FILES]
     rows = texts = disk = done = 0

@@ -112,7 +112,12 @@ class Filters:
             text = options.text if options.exclude_text is None else options.exclude_text
             overlap = DEFAULT_OVERLAP if options.exclude_overlap is None else options.exclude_overlap
             self.reader = _core.Reader(
-                options.exclude, text, "against", max_row_bytes=options.max_row_bytes, keep_places=True
+                options.exclude,
+                text,
+                "against",
+                max_row_bytes=options.max_row_bytes,
+                keep_places=True,
+                text_by=options.text_by,
             )
             self._contamination = _core.Contamination(self.reader.rest(threads), overlap, self.reader)
             self.resolved = {"exclude_text": text, "exclude_overlap": overlap}

@@ -11,11 +11,10 @@ import numpy as np
 
 from zipfit import _core, writing
 from zipfit.covering import Cover, shortfall
-from zipfit.errors import BadRowError
 from zipfit.filtering import nothing_left
 from zipfit.options import COVER_CHOOSERS
 from zipfit.progress import rows_bar
-from zipfit.scoring import check_rejected, count_tokens, read_batches
+from zipfit.scoring import ALL_REJECTED, bad_row, check_rejected, count_tokens, read_batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,9 +70,7 @@ def choose_jointly(task: Task, options: SelectOptions) -> Chosen:
         filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
     source = _core.Texts.concat(texts)
     if not len(source):
-        first = rejected[0]
-        place = f"{first['file']}:{first['line']} (byte {first['byte']})"
-        raise BadRowError(f"{place}: all rows were rejected, this one for: {first['message']}", path=first["file"])
+        raise bad_row(rejected[0], ALL_REJECTED)
     filtered = filters.finish()
     costs = np.concatenate(tokens) if tokens else None
     with rows_bar(len(source), "covering") as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -40,6 +40,8 @@ NOT_FOR_COVER = ("top_fraction", "threshold", "metric", "compressor", "aggregate
 
 ON_BAD_ROW = ("error", "skip")
 
+TEXT_BY = ("line", "document")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
@@ -48,12 +50,15 @@ class ScoreOptions:
     Parameters
     ----------
     source, target
-        JSON Lines files, plain or compressed as their suffix ``.gz`` or ``.zst`` says.
+        Files of rows: JSON Lines, CSV (``.csv``), TSV (``.tsv``, ``.tab``), text (``.txt``, ``.text``, ``.md``) or
+        Parquet (``.parquet``, ``.pq``) as their suffix says, all but Parquet plain or with ``.gz`` or ``.zst`` behind.
     output
         Directory for the files; made if needed.
     text, target_text
         Field, path, template or preset of the texts, as in `zipfit.rank`; ``target_text=None`` means the same as
         ``text``.
+    text_by
+        What a row of a text file is: a "line" (default), or the whole file, "document".
     id
         Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one. This, ``group`` and
         ``token_field`` may be paths, as "meta.id".
@@ -68,7 +73,7 @@ class ScoreOptions:
     min_bytes, max_bytes
         Rows with shorter or longer texts are not chosen; None: no such limit.
     exclude, exclude_text, exclude_overlap
-        JSON Lines files with evaluation rows: rows that hold a piece of one are not chosen, as by `zipfit.contaminated`
+        Files with evaluation rows: rows that hold a piece of one are not chosen, as by `zipfit.contaminated`
         with ``against_text`` (None: as ``text``) and ``overlap`` (None: "13-gram"). No files: no such filter.
     dedup
         Threshold of `zipfit.duplicates`: rows that repeat an earlier row, of those that the filters above let pass, are
@@ -95,6 +100,7 @@ class ScoreOptions:
     output: str
     text: str = DEFAULT_TEXT
     target_text: str | None = None
+    text_by: Literal["line", "document"] = "line"
     id: str | None = None
     group: str | None = None
     token_field: str | None = None
@@ -317,6 +323,8 @@ def _check_one_tokens(options: ScoreOptions) -> None:
 
 
 def _check_limits(options: ScoreOptions) -> None:
+    if options.text_by not in TEXT_BY:
+        raise ParameterError(f"--text-by is {quoted([options.text_by])}; expected line or document")
     if options.on_bad_row not in ON_BAD_ROW:
         raise ParameterError(f"--on-bad-row is {quoted([options.on_bad_row])}; expected error or skip")
     if options.max_rejected is not None:

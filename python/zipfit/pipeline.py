@@ -215,7 +215,13 @@ def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core
     """Open the sources of an earlier run, which must be what they were."""
     sources = former["sources"]
     parameters = former["parameters"]
-    reader = _core.Reader([file["name"] for file in sources], parameters["text"], "source", id_field=parameters["id"])
+    reader = _core.Reader(
+        [file["name"] for file in sources],
+        parameters["text"],
+        "source",
+        id_field=parameters["id"],
+        text_by=parameters["text_by"],
+    )
     try:
         run = json.loads(Path(directory, "run.json").read_text(encoding="utf-8"))
         modified = [file["modified_ns"] for file in run["sources"]]

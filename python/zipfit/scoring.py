@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from zipfit.workplace import Workplace
 
 __all__ = [
+    "ALL_REJECTED",
     "Scored",
     "Task",
+    "bad_row",
     "check_rejected",
     "count_tokens",
     "journal_key",
@@ -45,6 +47,8 @@ __all__ = [
 ]
 
 DEFAULT_AGGREGATE = "mean"
+
+ALL_REJECTED = "all rows were rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +91,10 @@ def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -
         batch_rows=options.batch_rows,
         max_row_bytes=options.max_row_bytes,
         skip_bad_rows=options.on_bad_row == "skip",
+        text_by=options.text_by,
     )
-    target_reader = _core.Reader(options.target, target_text_of(options), "target", max_row_bytes=options.max_row_bytes)
+    limits = {"max_row_bytes": options.max_row_bytes, "text_by": options.text_by}
+    target_reader = _core.Reader(options.target, target_text_of(options), "target", **limits)
     with _field_named_by("--target-text"):
         target = target_reader.rest(threads)
     with _field_named_by("--exclude-text"):
@@ -210,15 +216,22 @@ def check_rejected(options: ScoreOptions, rejected: int, batch: _core.Batch) -> 
     """Raise when more rows were skipped than may be; `batch` is the last one."""
     if options.max_rejected is None or rejected <= options.max_rejected or not batch.rejected:
         return
-    last = batch.rejected[-1]
-    place = f"{last['file']}:{last['line']} (byte {last['byte']})"
     message = f"{rejected} rows until here were rejected, more than --max-rejected {options.max_rejected}"
-    raise BadRowError(
-        f"{place}: {message}; this one for: {last['message']}",
-        path=last["file"],
-        row=last["row"],
-        line=last["line"],
-        byte=last["byte"],
+    raise bad_row(batch.rejected[-1], message)
+
+
+def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
+    """Return the error that a rejected row is one too many."""
+    if "line" in row:
+        place = f"{row['file']}:{row['line']} (byte {row['byte']})"
+    else:
+        place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
+    return BadRowError(
+        f"{place}: {message}; this one for: {row['message']}",
+        path=row["file"],
+        row=row["row"],
+        line=row.get("line"),
+        byte=row.get("byte"),
     )
 
 
@@ -257,11 +270,14 @@ def _placed(error: ParameterError, reader: _core.Reader, batch: _core.Batch) -> 
     """Return the same error about a row of the batch, with its file and line in place of its number."""
     if error.row is None:
         return error
-    columns = batch.columns()
-    file, line, byte, row = (int(columns[name][error.row]) for name in ("file", "line", "byte", "row"))
-    path = reader.found()[file][0]
-    message = error.message.removeprefix(f"source row {error.row}: ")
-    return ParameterError(f"{path}:{line} (byte {byte}): {message}", path=path, row=row, line=line, byte=byte)
+    at = error.row
+    found = {name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)}
+    path = reader.found()[found["file"]][0]
+    place = f"{path} (row group {found['row_group']}, index {found['index']})" if reader.is_parquet else ""
+    message = error.message.removeprefix(f"source row {at}: ")
+    line, byte = found.get("line"), found.get("byte")
+    place = place or f"{path}:{line} (byte {byte})"
+    return ParameterError(f"{place}: {message}", path=path, row=found["row"], line=line, byte=byte)
 
 
 def _write_table(
@@ -271,6 +287,7 @@ def _write_table(
     options = task.options
     writer = _core.ScoreWriter(
         output,
+        parquet_places=task.reader.is_parquet,
         tokens=options.token_field is not None or task.counter is not None,
         groups=options.group is not None,
         left_out=filtered is not None,
@@ -296,9 +313,7 @@ def _rejected_lines(journal: Journal) -> Iterator[bytes]:
 
 def _all_rejected(journal: Journal) -> BadRowError:
     said, _ = next(journal.records())
-    first = said["rejected"][0]
-    place = f"{first['file']}:{first['line']} (byte {first['byte']})"
-    return BadRowError(f"{place}: all rows were rejected, this one for: {first['message']}", path=first["file"])
+    return bad_row(said["rejected"][0], ALL_REJECTED)
 
 
 @contextlib.contextmanager

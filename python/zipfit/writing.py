@@ -50,7 +50,10 @@ LEFT_OUT_NAME = "left_out.jsonl"
 REJECTED_NAME = "rejected.jsonl"
 """Written only by runs that skip bad rows."""
 
-ALL_NAMES = (REJECTED_NAME, LEFT_OUT_NAME, SCORES_NAME, "selected.jsonl", "selection.jsonl", *RECORD_NAMES)
+SELECTED_NAMES = ("selected.jsonl", "selected.parquet")
+"""The chosen rows: the second where the sources are Parquet."""
+
+ALL_NAMES = (REJECTED_NAME, LEFT_OUT_NAME, SCORES_NAME, *SELECTED_NAMES, "selection.jsonl", *RECORD_NAMES)
 """All that a run may write."""
 
 

@@ -33,7 +33,7 @@ def test_help_of_select_names_every_option_and_no_later_one() -> None:
         --beta --sample --seed --group --text
         --target-text --id --token-field --metric --compressor --aggregate --min-bytes --max-bytes --keep-order
         --exclude --exclude-text --exclude-overlap --dedup
-        --scores --verify --on-bad-row --max-rejected --max-row-bytes --resume --dry-run
+        --scores --verify --on-bad-row --max-rejected --max-row-bytes --resume --dry-run --text-by
         --threads --overwrite --json"""
     for option in options.split():
         assert f" {option} " in done.stdout

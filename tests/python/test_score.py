@@ -249,7 +249,7 @@ def test_a_run_of_nothing_but_bad_rows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "target.jsonl").write_text('{"text": "a"}\n')
     for way in (("score",), ("select", "--top-k", "1"), ("select", "--cover", "--top-k", "1")):
         said = run(tmp_path, *way, "a.jsonl", "--target", "target.jsonl", "--on-bad-row", "skip", "-o", "out", status=2)
-        sentence = "all rows were rejected, this one for: expected a JSON object, got a number"
+        sentence = "all rows were rejected; this one for: expected a JSON object, got a number"
         assert said == f"zipfit: a.jsonl:1 (byte 0): {sentence}\n"
         assert not (tmp_path / "out").exists()
 

@@ -274,6 +274,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "exclude_text": None,
         "exclude_overlap": None,
         "dedup": None,
+        "text_by": "line",
         "on_bad_row": "error",
         "max_row_bytes": 64 << 20,
         "keep_order": False,
