@@ -471,9 +471,7 @@ class Places:
     def columns(self) -> dict[str, NDArray[np.int64] | NDArray[np.int32]]:
         """The columns of places as `ScoreWriter` takes them."""
 
-def read_lines(
-    paths: Sequence[str], rows: NDArray[np.int64], total: int, text_by: _TextBy = "line"
-) -> list[str]:
+def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int, text_by: _TextBy = "line") -> list[str]:
     """The given rows (any order): lines of JSON Lines as they stand in the files, others as JSON objects.
 
     ``total`` is the number of rows that were ranked; other files than those are a ParameterError.
