@@ -23,7 +23,7 @@ from zipfit.errors import InternalError, ZipfitError
 from zipfit.inputs import DEFAULT_TEXT
 
 if TYPE_CHECKING:
-    from zipfit.pipeline import Result
+    from zipfit.pipeline import Result, ScoreOptions
 
 DONE, BUG, WRONG_INPUT, MACHINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses."""
@@ -93,6 +93,7 @@ def select(
     keep_order: given.KeepOrder = False,
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
+    dry_run: given.DryRun = False,
     threads: given.Threads = None,
     as_json: given.AsJson = False,
 ) -> Work:
@@ -107,8 +108,8 @@ def select(
     def work() -> int:
         from zipfit import pipeline
 
-        _report(pipeline.select(pipeline.SelectOptions(**options)), as_json)
-        return DONE
+        chosen = pipeline.SelectOptions(**options)
+        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
 
     return work
 
@@ -139,6 +140,7 @@ def score(
     output: given.Output,
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
+    dry_run: given.DryRun = False,
     threads: given.Threads = None,
     as_json: given.AsJson = False,
 ) -> Work:
@@ -153,15 +155,15 @@ def score(
     def work() -> int:
         from zipfit import pipeline
 
-        _report(pipeline.score(pipeline.ScoreOptions(**options)), as_json)
-        return DONE
+        chosen = pipeline.ScoreOptions(**options)
+        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
 
     return work
 
 
 def _fields(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a command as fields of its options."""
-    fields = {name: value for name, value in arguments.items() if name not in {"as_json", "id_field"}}
+    fields = {name: value for name, value in arguments.items() if name not in {"as_json", "dry_run", "id_field"}}
     return fields | {
         "id": arguments["id_field"],
         **{name: tuple(arguments[name] or ()) for name in ("source", "target", "exclude")},
@@ -219,11 +221,40 @@ def _print_version() -> int:
     return DONE
 
 
-def _report(result: Result, as_json: bool) -> None:
+def _report(result: Result, as_json: bool) -> int:
     if as_json:
         _print_json(asdict(result))
     else:
         typer.echo(_describe(result), err=True)
+    return DONE
+
+
+def _tell_estimate(options: ScoreOptions, as_json: bool) -> int:
+    from zipfit.estimate import estimate
+
+    found = estimate(options)
+    if as_json:
+        _print_json(asdict(found))
+        return DONE
+    about = "" if found.sample_rows == found.rows else "about "
+    typer.echo(
+        f"{about}{_rows(found.rows)}, {_rows(found.targets)} of the target, {found.pairs:,} pairs\n"
+        f"about {_duration(found.seconds)} on {found.threads} thread{'s' * (found.threads != 1)}, "
+        f"by {_rows(found.sample_rows)} that were measured\n"
+        f"about {found.memory_bytes / 1e6:,.0f} MB of memory, {found.disk_bytes / 1e6:,.0f} MB of disk beside the rows "
+        "chosen\n"
+        "nothing was written",
+        err=True,
+    )
+    return DONE
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004
+        return f"{max(seconds, 0.1):.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
 
 
 def _describe(result: Result) -> str:

@@ -70,6 +70,16 @@ MaxRowBytes = Annotated[
     ),
 ]
 
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Tell how many rows and pairs there are, and what time, memory and disk they will take, measured on the "
+        "beginnings of the sources; write nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 Resume = Annotated[
     bool,
     typer.Option(

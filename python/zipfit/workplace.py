@@ -64,6 +64,12 @@ class Workplace:
         rows = self._journal.last["position"][3]
         error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
+    def refuse_unfinished(self, output: str) -> None:
+        """Raise if there is a journal."""
+        if self.journal_path.exists():
+            message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
+            raise OutputExistsError(f"{output}: {message}", path=output)
+
     def clear(self) -> None:
         """Remove the journal."""
         self.journal_path.unlink(missing_ok=True)
@@ -94,9 +100,8 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
         try:
             if overwrite and not resume:
                 work.clear()
-            elif not resume and work.journal_path.exists():
-                message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
-                raise OutputExistsError(f"{output}: {message}", path=output)
+            elif not resume:
+                work.refuse_unfinished(output)
             yield work
         except BaseException as error:
             work.settle(error)

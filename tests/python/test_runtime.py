@@ -72,6 +72,7 @@ def test_all_names_everything_public() -> None:
         "cli_options",
         "demo",
         "doctor",
+        "estimate",
         "filtering",
         "joint",
         "journal",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, read_rows, zipfit_cli
 
 import zipfit
+from zipfit import estimate, pipeline
 from zipfit.errors import MismatchError, ParameterError
 
 ROWS = 300
@@ -252,6 +252,37 @@ def test_a_run_of_nothing_but_bad_rows_is_an_error(tmp_path: Path) -> None:
         sentence = "all rows were rejected, this one for: expected a JSON object, got a number"
         assert said == f"zipfit: a.jsonl:1 (byte 0): {sentence}\n"
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "way", [("score",), ("select", "--top-k", "1"), ("select", "--cover", "--top-k", "1")], ids=" ".join
+)
+def test_a_dry_run_counts_what_it_can_measure_and_writes_nothing(scored: Path, way: tuple[str, ...]) -> None:
+    before = sorted(scored.rglob("*"))
+    said = run(scored, *way, *PLAIN[:4], "--on-bad-row", "skip", "-o", "out", "--dry-run").splitlines()
+    # So small that all of it is measured.
+    assert said[0] == "302 rows, 2 rows of the target, 604 pairs"
+    assert said[1].endswith(", by 302 rows that were measured")
+    assert said[-1] == "nothing was written"
+    assert sorted(scored.rglob("*")) == before
+
+
+def test_a_dry_run_scales_what_it_has_measured(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "_SECONDS", 1e-9)
+    source = tuple(str(scored / name) for name in ("a.jsonl", "b.jsonl"))
+    options = pipeline.ScoreOptions(
+        source=source,
+        target=(str(scored / "target.jsonl"),),
+        output=str(scored / "out"),
+        on_bad_row="skip",
+        batch_rows=20,
+        metric="gain",
+    )
+    found = estimate.estimate(options)
+    assert found.sample_rows == 40
+    assert 0.9 * (ROWS + 2) < found.rows < 1.1 * (ROWS + 2)
+    assert found.pairs == 2 * found.rows
+    assert found.disk_bytes > 100 * ROWS
 
 
 def test_joint_selection_skips_bad_rows_too(scored: Path, tmp_path: Path) -> None:
