@@ -92,7 +92,7 @@ impl Records {
             control.check()?;
             let buffer = stream.fill(row)?;
             if buffer.is_empty() {
-                read.is_open = read.bytes > 0 && !self.ends_with(b"\n");
+                read.is_open = read.bytes > 0 && !self.ends_here();
                 break;
             }
             if read.bytes == 0 {
@@ -125,10 +125,10 @@ impl Records {
         Ok(read)
     }
 
-    /// Whether a record that has begun ends with `terminator`: within quotes it does not.
-    fn ends_with(&mut self, terminator: &[u8]) -> bool {
+    /// Whether a record that has begun would end at a line feed: within quotes it does not.
+    fn ends_here(&mut self) -> bool {
         let (bytes, ends) = &mut *self.unused;
-        let (result, ..) = self.parser.read_record(terminator, bytes, ends);
+        let (result, ..) = self.parser.read_record(b"\n", bytes, ends);
         matches!(result, ReadRecordResult::Record)
     }
 }

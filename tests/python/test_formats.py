@@ -43,7 +43,7 @@ def save(folder: Path, name: str, content: str) -> list[Path]:
 def tables(draw: st.DrawFn) -> tuple[str, str, list[dict[str, str]]]:
     """Give a suffix, what csv.writer makes of some rows, and the rows."""
     terminator = draw(st.sampled_from(["\n", "\r\n"]))
-    quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    quoting: Literal[0, 1] = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
     # Before Python 3.13 the writer left a lone \r without quotes, which the reader refused.
     breaks = "\r\n" if quoting == csv.QUOTE_ALL or "\r" in terminator else "\n"
     common = st.text(st.sampled_from([*breaks, *"a,\t\"' \0\ufeff\u2028\u00e9"]), max_size=12)
@@ -125,25 +125,25 @@ def test_formats_may_be_mixed_in_one_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "line", "byte", "message"),
+    ("content", "kind", "place", "message"),
     [
-        ("id,text\n1,a\n2\n", BadRowError, 3, 12, "the row has 1 field, expected 2 as in the header"),
-        ("id,text\n1,a,b\n", BadRowError, 2, 8, "the row has 3 fields, expected 2 as in the header"),
-        ('id,text\n1,a\n2,"b\n', BadRowError, 3, 12, "a quote that the row opens is not closed"),
-        ("id,text,id\n", BadRowError, 1, 0, 'columns 1 and 3 are both named "id"; rename or remove one'),
-        ("id;text\n1;a\n", BadRowError, 2, 8, 'no field "text"; fields here: "id;text"'),
-        ("id,text\n1,\udcff\n", InvalidTextError, 2, 10, "invalid UTF-8"),
+        ("id,text\n1,a\n2\n", BadRowError, (3, 12), "the row has 1 field, expected 2 as in the header"),
+        ("id,text\n1,a,b\n", BadRowError, (2, 8), "the row has 3 fields, expected 2 as in the header"),
+        ('id,text\n1,a\n2,"b\n', BadRowError, (3, 12), "a quote that the row opens is not closed"),
+        ("id,text,id\n", BadRowError, (1, 0), 'columns 1 and 3 are both named "id"; rename or remove one'),
+        ("id;text\n1;a\n", BadRowError, (2, 8), 'no field "text"; fields here: "id;text"'),
+        ("id,text\n1,\udcff\n", InvalidTextError, (2, 10), "invalid UTF-8"),
     ],
 )
 def test_a_bad_record_names_file_line_and_byte(
-    tmp_path: Path, content: str, kind: type[Any], line: int, byte: int, message: str
+    tmp_path: Path, content: str, kind: type[Any], place: tuple[int, int], message: str
 ) -> None:
     path = tmp_path / "pool.csv"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(kind) as refused:
         zipfit.rank(path, ["x"])
-    assert f"pool.csv:{line} (byte {byte}): {message}" in str(refused.value)
-    assert (refused.value.line, refused.value.byte) == (line, byte)
+    assert f"pool.csv:{place[0]} (byte {place[1]}): {message}" in str(refused.value)
+    assert (refused.value.line, refused.value.byte) == place
 
 
 def test_a_compressed_table_that_is_cut_off_is_truncated(tmp_path: Path) -> None:
