@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use zipfit::error::{Error, Side};
-use zipfit::read::{Batch, Fields, LinePlace, OtherFields, ReadOptions, Reader, TextBy, read_lines};
+use zipfit::read::{Batch, Fields, LinePlace, OtherFields, Places, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, SELECTED_NAME, SELECTION_NAME, Selected, copy_rows};
 use zipfit::{Control, Result};
 
@@ -50,6 +50,14 @@ fn batches(reader: &mut Reader) -> Result<Vec<Batch>> {
     std::iter::from_fn(|| reader.next_batch(2, &Control::default()).transpose()).collect()
 }
 
+fn places_of(batches: &[Batch]) -> Vec<LinePlace> {
+    let places = batches.iter().flat_map(|batch| match &batch.places {
+        Places::Lines(places) => places.clone(),
+        Places::Parquet(_) => panic!("no Parquet here"),
+    });
+    places.collect()
+}
+
 fn texts_of(batches: &[Batch]) -> Vec<String> {
     let texts = batches.iter().flat_map(|batch| batch.texts.iter());
     texts.map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()
@@ -83,7 +91,7 @@ fn records_and_their_places_are_the_same_in_every_container() {
                 open(slice::from_ref(&path), "text", ReadOptions { batch_rows, ..ReadOptions::default() }).unwrap();
             let batches = batches(&mut reader).unwrap();
             assert_eq!(texts_of(&batches), TEXTS);
-            let places: Vec<LinePlace> = batches.iter().flat_map(|batch| batch.places.clone()).collect();
+            let places = places_of(&batches);
             assert_eq!(places.iter().map(|place| place.line).collect::<Vec<_>>(), [3, 4, 6]);
             for (place, raw) in
                 places.iter().zip(["1,one", "2,\"two, \"\"and\"\"\r\nmore\"", "\"3\",\u{feff}three\u{2028}"])
@@ -140,8 +148,8 @@ fn rows_of_all_formats_are_written_as_json_objects() {
     assert_eq!(lines(&paths, TextBy::Line, &rows, total), expected);
 
     let mut reader = open(&paths, "text", ReadOptions::default()).unwrap();
-    let places: Vec<LinePlace> = batches(&mut reader).unwrap().into_iter().flat_map(|batch| batch.places).collect();
-    let places: Vec<LinePlace> = rows.iter().map(|&row| places[row]).collect();
+    let places = places_of(&batches(&mut reader).unwrap());
+    let places = Places::Lines(rows.iter().map(|&row| places[row]).collect());
     let out = top.path().join("out");
     let mut output = Output::create(&out, &[SELECTED_NAME, SELECTION_NAME], false).unwrap();
     let selected = Selected { rows: &rows, ranks: &[0, 1, 2, 3, 4, 5], scores: &[0.5; 6], coverage: None };
@@ -197,7 +205,7 @@ fn a_text_file_has_a_row_a_line_or_is_one() {
         let mut reader = open(&paths, "text", document(TextBy::Document)).unwrap();
         let found = batches(&mut reader).unwrap();
         assert_eq!(texts_of(&found), [&content[3..]; 2]);
-        assert_eq!(found[0].places[0].byte, 3);
+        assert_eq!(places_of(&found)[0].byte, 3);
         assert_eq!(reader.finished().iter().map(|file| file.rows).collect::<Vec<_>>(), [1, 0, 1]);
         let object = format!("{{\"text\":{}}}", serde_json::to_string(&content[3..]).unwrap());
         assert_eq!(lines(&paths, TextBy::Document, &[1], 2), [object]);

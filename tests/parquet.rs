@@ -17,7 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use random::random;
 use zipfit::error::{Cause, Side};
-use zipfit::read::{Batch, Fields, OtherFields, Places, ReadOptions, Reader};
+use zipfit::read::{Batch, Fields, OtherFields, Places, ReadOptions, Reader, TextBy};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result};
 
@@ -171,7 +171,7 @@ fn reading_and_copying_stop_when_asked_to() {
     let path = save(&top.path().join("a.parquet"), &table(&texts(500)), 200, Compression::SNAPPY);
     let stopped = Control::default();
     stopped.cancel();
-    let (reader, places) = Reader::scan(vec![path], 500, &Control::default()).unwrap();
+    let (reader, places) = Reader::scan(vec![path], TextBy::Line, 500, &Control::default()).unwrap();
     let mut output = Output::create(&top.path().join("out"), &[], false).unwrap();
     let rows: Vec<usize> = (0..500).collect();
     let selected = Selected { rows: &rows, ranks: &rows, scores: &[0.0; 500], coverage: None };

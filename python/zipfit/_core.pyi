@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MAX_ROW_BYTES",
     "Batch",
     "Contamination",
     "Cover",
@@ -277,7 +278,7 @@ class Batch:
     @property
     def places(self) -> Places:
         """Where the rows lie."""
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[str, _Column]:
         """The columns of `ScoreWriter`, as far as they are known from reading.
 
         All but ``score``, ``left_out`` and ``left_out_by``; ``group`` holds JSON, so that 1, 1.0 and "1" are three.
@@ -415,8 +416,8 @@ class Output:
 
 # The table of scores. Strings of a column are a pair: bytes of each (int32, -1 for a null) and the UTF-8 of all.
 
-Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
-Column: TypeAlias = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | Strings
+_Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
+_Column: TypeAlias = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | _Strings
 
 @final
 class ScoreWriter:
@@ -437,7 +438,7 @@ class ScoreWriter:
         groups: bool = False,
         left_out: bool = False,
     ) -> Self: ...
-    def add(self, columns: Mapping[str, Column]) -> None:
+    def add(self, columns: Mapping[str, _Column]) -> None:
         """Append rows, all columns of one length; the file's bytes do not depend on how rows are cut into calls.
 
         An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
@@ -462,7 +463,7 @@ class ScoreTable:
     def int64(self, name: str) -> NDArray[np.int64]:
         """A column of whole numbers, int64 (N,); -1 for a null."""
     def float64(self, name: str) -> NDArray[np.float64]: ...
-    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> Strings:
+    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> _Strings:
         """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
     def codes(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
         """A column of strings as numbers, in the order of their coming, -1 for a null; and the strings."""

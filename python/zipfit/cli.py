@@ -100,9 +100,10 @@ def select(
 ) -> Work:
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
 
-    The rows go to selected.jsonl, byte for byte (selected.parquet for Parquet); their places and scores to selection.jsonl; the scores of all rows to
-    scores.parquet (not with --cover); what they were made from to manifest.json; time and memory to run.json; rows that
-    --exclude, --dedup or --cover left out to left_out.jsonl; rows that could not be read to rejected.jsonl.
+    The rows go to selected.jsonl, byte for byte (selected.parquet for Parquet); their places and scores to
+    selection.jsonl; the scores of all rows to scores.parquet (not with --cover); what they were made from to
+    manifest.json; time and memory to run.json; rows that --exclude, --dedup or --cover left out to left_out.jsonl; rows
+    that could not be read to rejected.jsonl.
     """
     options = _fields(locals())
 

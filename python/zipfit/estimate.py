@@ -14,7 +14,7 @@ from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, c
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zipfit._core import Column
+    from zipfit._core import _Column
 
 __all__ = ["Estimate", "estimate"]
 
@@ -146,7 +146,7 @@ def _try_cover(source: _core.Texts, task: scoring.Task, options: SelectOptions) 
     _core.cover(source, task.target, **amounts, beta=options.beta, threads=task.threads)
 
 
-def _bytes_of(columns: Mapping[str, Column]) -> int:
+def _bytes_of(columns: Mapping[str, _Column]) -> int:
     return sum(
         column[0].nbytes + len(column[1]) if isinstance(column, tuple) else column.nbytes for column in columns.values()
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zipfit._core import Column
+    from zipfit._core import _Column
     from zipfit.options import ScoreOptions
 
 __all__ = ["BY_SIZE", "BY_TEXT", "Filtered", "Filters", "nothing_left"]
@@ -50,7 +50,7 @@ class Filtered:
     rows: NDArray[np.int64]
     """The number of the row at each position."""
 
-    def columns(self, first: int, sizes: NDArray[np.int64], low: int | None, high: int | None) -> dict[str, Column]:
+    def columns(self, first: int, sizes: NDArray[np.int64], low: int | None, high: int | None) -> dict[str, _Column]:
         """Return ``left_out`` and ``left_out_by`` of `scores.parquet` for the rows from position `first`."""
         names = (*BY_SIZE, *BY_TEXT)
         codes = np.full(len(sizes), -1)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from zipfit._core import Column
+    from zipfit._core import _Column
 
 __all__ = ["Journal", "Record"]
 
@@ -35,7 +35,7 @@ _FRAME = struct.Struct("<QI")
 _SYNC_SECONDS = 1.0
 """What a power cut may cost. A process that is killed loses nothing: what it wrote is the system's."""
 
-Record = tuple[dict[str, Any], dict[str, "Column"]]
+Record = tuple[dict[str, Any], dict[str, "_Column"]]
 """What is said of a batch, and its columns."""
 
 
@@ -77,7 +77,7 @@ class Journal:
             raise
         self._synced = time.monotonic()
 
-    def append(self, said: Mapping[str, Any], columns: Mapping[str, Column]) -> None:
+    def append(self, said: Mapping[str, Any], columns: Mapping[str, _Column]) -> None:
         """Add a finished batch; `said` is anything that JSON can hold."""
         pieces, layout = [], []
         for name, column in columns.items():

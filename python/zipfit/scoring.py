@@ -93,8 +93,13 @@ def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -
         skip_bad_rows=options.on_bad_row == "skip",
         text_by=options.text_by,
     )
-    limits = {"max_row_bytes": options.max_row_bytes, "text_by": options.text_by}
-    target_reader = _core.Reader(options.target, target_text_of(options), "target", **limits)
+    target_reader = _core.Reader(
+        options.target,
+        target_text_of(options),
+        "target",
+        max_row_bytes=options.max_row_bytes,
+        text_by=options.text_by,
+    )
     with _field_named_by("--target-text"):
         target = target_reader.rest(threads)
     with _field_named_by("--exclude-text"):

@@ -315,14 +315,15 @@ mod tests {
     fn tokens_are_whole_numbers() {
         let fields = Fields::new("text", &OtherFields { tokens: Some("n"), ..OtherFields::default() }).unwrap();
         assert_eq!(fields.extract(br#"{"text": "a", "n": 12}"#, &mut Vec::new()).unwrap().tokens, 12);
-        for (value, shown) in [("1.5", "1.5"), ("-1", "-1"), ("\"2\"", "\\\"2\\\"")] {
+        for (value, shown) in [("1.5", "\"1.5\""), ("-1", "\"-1\""), ("\"2\"", "a string"), ("null", "null")] {
             let line = format!(r#"{{"text": "a", "n": {value}}}"#);
             let (error, _) = fields.extract(line.as_bytes(), &mut Vec::new()).unwrap_err();
-            assert_eq!(error.to_string(), format!("field \"n\" is \"{shown}\", expected a whole number of tokens"));
+            assert_eq!(error.to_string(), format!("field \"n\" is {shown}, expected a whole number of tokens"));
         }
         let (error, _) = fields.extract(br#"{"text": "a"}"#, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "no field \"n\"; fields here: \"text\"");
     }
+
     #[test]
     fn a_group_is_a_json_scalar_and_a_string_counts_by_its_characters() {
         let others = OtherFields { tokens: Some("n"), group: Some("g"), ..OtherFields::default() };

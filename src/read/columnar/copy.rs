@@ -285,6 +285,7 @@ mod tests {
     use parquet::file::properties::WriterProperties;
 
     use super::*;
+    use crate::read::TextBy;
 
     fn save(path: &Path) {
         let numbers = Arc::new(Int64Array::from_iter_values(0..100));
@@ -301,7 +302,7 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("a.parquet");
         save(&path);
-        let (reader, _) = Reader::scan(vec![path], 100, &Control::default()).unwrap();
+        let (reader, _) = Reader::scan(vec![path], TextBy::Line, 100, &Control::default()).unwrap();
         let (table, control) = (reader.open_unchanged(0).unwrap(), Control::default());
         let mut rows = table.reader(0, None, 10, &control, |builder| builder).unwrap();
         control.cancel();
@@ -317,7 +318,7 @@ mod tests {
             save(path);
         }
         let control = Control::default();
-        let (reader, places) = Reader::scan(paths.to_vec(), 200, &control).unwrap();
+        let (reader, places) = Reader::scan(paths.to_vec(), TextBy::Line, 200, &control).unwrap();
         // 37 is prime to 200, so all rows come, and one twice.
         let order: Vec<usize> = (0..201).map(|at| at * 37 % 200).collect();
         let crate::read::Places::Parquet(places) = places.take(&order) else { panic!("places of lines") };
