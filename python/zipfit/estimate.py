@@ -24,6 +24,9 @@ _SECONDS = 2.0
 _FILES = 8
 """Files that the sample is taken from, evenly spread: their beginnings."""
 
+_NOT_PLAIN = (".gz", ".zst", ".parquet", ".pq")
+"""Suffixes of files whose bytes are not those of their rows."""
+
 _ROW_BYTES = 24
 """Memory of a row while rows are chosen: its score, its place in the order, its size."""
 
@@ -78,7 +81,7 @@ def estimate(options: ScoreOptions) -> Estimate:
         sample = _measure(task, _SECONDS / len(files))
         targets, threads = len(task.target), task.threads
         rows, texts, disk = rows + sample.rows, texts + sample.text_bytes, disk + sample.disk_bytes
-        done, seconds = done + task.reader.bytes_read, seconds + sample.seconds
+        done, seconds = done + sample.input_bytes, seconds + sample.seconds
     scale = total / max(done, 1)
     expected = round(rows * scale)
     if joint:
@@ -104,6 +107,8 @@ class _Sample:
     """What was measured of some rows."""
 
     rows: int = 0
+    input_bytes: int = 0
+    """On disk, of the files that the rows are from."""
     text_bytes: int = 0
     disk_bytes: int = 0
     seconds: float = 0.0
@@ -118,6 +123,9 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
     kept: list[_core.Texts] = []
     started = time.perf_counter()
     while (batch := task.reader.next_batch(task.threads)) is not None:
+        # What a stream has read ahead of the rows does not count; of compressed ones it is not known.
+        name, (_, byte, _, _) = options.source[0], task.reader.position
+        sample.input_bytes = task.reader.bytes_read if name.endswith(_NOT_PLAIN) else byte
         columns = batch.columns()
         if task.filters.are_there:
             task.filters.add(batch.texts, columns["row"])  # type: ignore[arg-type]
@@ -132,6 +140,8 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
         sample.disk_bytes += 2 * (_bytes_of(columns) + 8 * len(batch))
         if time.perf_counter() - started >= seconds:
             break
+    else:
+        sample.input_bytes = task.reader.bytes_total
     if joint and kept and isinstance(options, SelectOptions):
         _try_cover(_core.Texts.concat(kept), task, options)
     sample.seconds = time.perf_counter() - started
