@@ -48,9 +48,9 @@ def rank(
     ----------
     source
         Texts to choose from, N of them: a list or other iterable of str or bytes, a numpy array, a ``pathlib.Path``
-        of a JSON Lines file (plain, .gz or .zst), or a table or column of pyarrow, pandas, polars, duckdb, Hugging
-        Face datasets or anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``. str counts as UTF-8, bytes as
-        they are.
+        of a file (JSON Lines, CSV, TSV, text or Parquet, as its suffix says), or a table or column of pyarrow, pandas,
+        polars, duckdb, Hugging Face datasets or anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``. str
+        counts as UTF-8, bytes as they are.
     target
         Examples of the wanted task, n of them, n at least 1; of the same or another kind.
     metric

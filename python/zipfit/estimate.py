@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zipfit import _core, scoring
 from zipfit.errors import ParameterError
 from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring
+from zipfit.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,7 @@ def estimate(options: ScoreOptions) -> Estimate:
     ZipfitError, OSError
         As `select` and `score`, as far as the sample goes.
     """
+    options = expanded(options)
     if isinstance(options, SelectOptions):
         if options.scores is not None:
             raise ParameterError("--dry-run has nothing to tell of --scores, by which choosing takes seconds")

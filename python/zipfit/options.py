@@ -52,6 +52,7 @@ class ScoreOptions:
     source, target
         Files of rows: JSON Lines, CSV (``.csv``), TSV (``.tsv``, ``.tab``), text (``.txt``, ``.text``, ``.md``) or
         Parquet (``.parquet``, ``.pq``) as their suffix says, all but Parquet plain or with ``.gz`` or ``.zst`` behind.
+        Patterns as of a shell stand for the files that they match, in the order of their names.
     output
         Directory for the files; made if needed.
     text, target_text

@@ -23,6 +23,7 @@ from zipfit.errors import MismatchError, ParameterError
 from zipfit.filtering import BY_SIZE, nothing_left
 from zipfit.joint import choose_jointly
 from zipfit.options import ScoreOptions, SelectOptions, check, check_scoring, choose
+from zipfit.paths import expanded
 from zipfit.scores import FILE_NAME, Scores, open_scores, read_manifest
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def select(options: SelectOptions) -> Result:
     ----------
     Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
     """
+    options = expanded(options)
     run = _Run(options)
     check(options)
     if options.scores is not None:
@@ -155,6 +157,7 @@ def score(options: ScoreOptions) -> Result:
     ZipfitError, OSError
         As `select`.
     """
+    options = expanded(options)
     run = _Run(options)
     check_scoring(options)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])

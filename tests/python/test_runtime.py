@@ -79,6 +79,7 @@ def test_all_names_everything_public() -> None:
         "json_rows",
         "manifest",
         "options",
+        "paths",
         "pipeline",
         "progress",
         "scores",
