@@ -115,10 +115,10 @@ def select(options: SelectOptions) -> Result:
         task = scoring.set_up(options, leave_out_copies_of_target=options.cover and options.dedup is not None)
         run.targets = len(task.target)
         if options.cover:
+            if options.resume and run.is_done(scoring.parameters_of(task, {}), task):
+                return run.done()
             chosen = choose_jointly(task, options)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
-            if options.resume and run.is_done(parameters, task):
-                return run.done()
             run.counts, run.beta, run.spent = chosen.counts, chosen.beta, chosen.spent
             rejected = [] if options.on_bad_row == "error" else [chosen.write_rejected(output)]
             outputs = writing.copy_rows(output, task.reader, chosen.places, chosen.selection, options.keep_order)
@@ -368,22 +368,26 @@ class _Run:
         path = Path(self.options.output, writing.MANIFEST_NAME)
         try:
             former = json.loads(path.read_text(encoding="utf-8"))
+            found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
+            for side in ("sources", "targets"):
+                found[side] = [[file["name"], file["bytes"]] for file in former[side]]
+            self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
         except FileNotFoundError:
             return False
-        wanted: dict[str, object] = {
-            "zipfit": _core.__version__,
-            "seed": self.seed,
-            **json.loads(json.dumps(parameters)),
-        }
-        found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
+        except (ValueError, KeyError, TypeError):
+            message = f"{path}: this file is no manifest of zipfit; give another directory"
+            raise MismatchError(message, path=str(path)) from None
+        wanted: dict[str, object] = {"zipfit": _core.__version__, "seed": self.seed}
+        wanted |= json.loads(json.dumps(parameters))
+        if wanted.get("beta") is None:
+            # Of joint selection it is found by the run.
+            wanted["beta"] = found.setdefault("beta", None)
         for side, reader in (("sources", task.reader), ("targets", task.target_reader)):
             wanted[side] = [[name, size] for name, size, _ in reader.found()]
-            found[side] = [[file["name"], file["bytes"]] for file in former[side]]
         if different := [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]:
             names = ", ".join(different[:3])
             message = f"a finished run is here, and it was another one: {names} differ; give another directory"
             raise MismatchError(f"{self.options.output}: {message}, or start afresh with --overwrite")
-        self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
         return True
 
     def done(self) -> Result:

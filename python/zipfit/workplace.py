@@ -20,17 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["NAME", "Workplace", "hold", "journal_of"]
+__all__ = ["NAME", "Workplace", "hold"]
 
 NAME = ".zipfit"
 """Of the directory, in the output directory."""
 
 JOURNAL, LOCK = "journal", "lock"
-
-
-def journal_of(output: str) -> Path:
-    """Return where the journal of an output directory is, if there is one."""
-    return Path(output, NAME, JOURNAL)
 
 
 class Workplace:

@@ -75,7 +75,8 @@ def open_output(directory: str, *, overwrite: bool, resume: bool = False) -> Ite
     OutputExistsError
         A run is there and may not be, or works there now.
     """
-    known = resume and (Path(directory, MANIFEST_NAME).exists() or workplace.journal_of(directory).exists())
+    # A run that was killed leaves its lock file at least.
+    known = resume and (Path(directory, MANIFEST_NAME).exists() or Path(directory, workplace.NAME).exists())
     with (
         _core.Output(directory, ALL_NAMES, overwrite or known) as output,
         workplace.hold(directory, resume=resume, overwrite=overwrite) as work,

@@ -215,6 +215,27 @@ def test_a_finished_run_has_nothing_left_to_do(folder: Path) -> None:
     assert "a finished run is here, and it was another one: metric, compressor differ" in other.stderr
 
 
+def test_a_finished_joint_selection_has_nothing_left_to_do_either(folder: Path) -> None:
+    arguments = ("a.jsonl", "--target", "target.jsonl", "--cover", "--top-k", "2", "-o", "out", "--resume")
+    assert zipfit_cli("select", *arguments, cwd=folder).returncode == 0
+    before = digest(folder / "out")
+    done = zipfit_cli("select", *arguments, cwd=folder)
+    assert (done.returncode, done.stderr.split(" (")[0]) == (0, "nothing to do: the run in out is finished")
+    assert digest(folder / "out") == before
+    assert "beta differ" in zipfit_cli("select", *arguments, "--beta", "7", cwd=folder).stderr
+
+
+def test_the_manifest_of_somebody_else_is_left_alone(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "manifest.json").write_text('{"name": "my extension"}')
+    before = digest(folder / "out")
+    arguments = ("a.jsonl", "--target", "target.jsonl", "--top-k", "2", "-o", "out", "--resume")
+    done = zipfit_cli("select", *arguments, cwd=folder)
+    assert done.returncode == 2
+    assert "manifest.json: this file is no manifest of zipfit; give another directory" in done.stderr
+    assert digest(folder / "out") == before
+
+
 def test_the_second_of_two_runs_in_one_directory_is_refused(folder: Path) -> None:
     (folder / "out").mkdir()
     with workplace.hold(str(folder / "out"), resume=False, overwrite=False):
