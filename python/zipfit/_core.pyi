@@ -345,8 +345,8 @@ class Reader:
         """Bytes on disk of all files."""
     def found(self) -> list[tuple[str, int, int]]:
         """Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
-    def files(self) -> list[InputFile]:
-        """One entry a file that was read to its end."""
+    def files(self, first: int = 0) -> list[InputFile]:
+        """One entry a file that was read to its end, from number ``first`` on."""
 
 @type_check_only
 class OutputFile(TypedDict):

@@ -4,7 +4,7 @@ A row is left out for one reason, the first of: its size, a piece of an evaluati
 an earlier row that it repeats. A row that is left out neither repeats nor is repeated. Copies of targets may be ranked,
 but not chosen jointly; `cover` finds them by itself, which is too late where repeats are left out before.
 
-Memory: the evaluation rows, one byte a row, 16 more a row that is left out for its text, and some 50 a row for equal
+Memory: the evaluation rows, nine bytes a row, 16 more a row that is left out for its text, and some 50 a row for equal
 texts. Near duplicates alone need all texts.
 """
 
@@ -133,6 +133,10 @@ class Filters:
         self._rows: list[NDArray[np.int64]] = []
         nothing = np.empty((2, 0), np.int64)
         self._found = {reason: [nothing] for reason in BY_TEXT}
+
+    def files(self) -> list[_core.InputFile]:
+        """Return the evaluation files, with their hashes."""
+        return [] if self.reader is None else self.reader.files()
 
     @property
     def look_at_texts(self) -> bool:

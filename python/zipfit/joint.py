@@ -64,7 +64,7 @@ def choose_jointly(task: Task, options: SelectOptions) -> Chosen:
         texts.append(batch.texts)
         places.append(batch.places)
         rejected += batch.rejected
-        check_rejected(options, len(rejected), batch)
+        check_rejected(options, len(rejected), batch.rejected)
         if (counted := count_tokens(task, batch)) is not None:
             tokens.append(counted)
         filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]

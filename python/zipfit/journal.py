@@ -63,9 +63,12 @@ class Journal:
         """Records in it."""
         self.last: dict[str, Any] | None = None
         """What was said of the last batch; None before the first."""
+        self.finished: list[Any] = []
+        """What all records say that was finished, in order: `said` may have a list of that name."""
         header = json.dumps(key, sort_keys=True).encode()
         # Unbuffered, so that what `append` has returned from is in the file.
-        self._file: BinaryIO = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: PTH123, SIM115
+        is_new = not path.exists()
+        self._file: BinaryIO = open(path, "w+b" if is_new else "r+b", buffering=0)  # noqa: PTH123, SIM115
         try:
             end = self._find_end(header)
             self._file.truncate(end)
@@ -74,6 +77,8 @@ class Journal:
                 self._write(MAGIC + _framed(header))
         except BaseException:
             self._file.close()
+            if is_new:
+                path.unlink(missing_ok=True)
             raise
         self._synced = time.monotonic()
 
@@ -87,8 +92,7 @@ class Journal:
                 pieces.append(array.tobytes())
         head = json.dumps({"said": dict(said), "layout": layout}).encode() + b"\n"
         self._write(_framed(head + b"".join(pieces)))
-        self.batches += 1
-        self.last = dict(said)
+        self._count(dict(said))
         if time.monotonic() - self._synced >= _SYNC_SECONDS:
             self.sync()
 
@@ -121,16 +125,25 @@ class Journal:
 
     def _find_end(self, header: bytes) -> int:
         """Return where the last whole record ends, 0 for a journal that is empty or has no whole header."""
+        size = os.fstat(self._file.fileno()).st_size
         if self._file.read(len(MAGIC)) != MAGIC or (found := _next_record(self._file)) is None:
-            return 0
+            if size < len(MAGIC) + len(_framed(header)):
+                # Nothing but a header, or less, was ever written.
+                return 0
+            message = "the journal is damaged, or of another version; start afresh with --overwrite"
+            raise MismatchError(f"{self.path}: {message}", path=os.fspath(self.path))
         if found != header:
             raise MismatchError(_difference(json.loads(found), json.loads(header), self.path.parent.parent))
         end = self._file.tell()
         while (content := _next_record(self._file)) is not None:
             end = self._file.tell()
-            self.batches += 1
-            self.last = json.loads(content[: content.index(b"\n")])["said"]
+            self._count(json.loads(content[: content.index(b"\n")])["said"])
         return end
+
+    def _count(self, said: dict[str, Any]) -> None:
+        self.batches += 1
+        self.finished += said.get("finished", ())
+        self.last = said
 
     def _write(self, content: bytes) -> None:
         # A raw file may take less than it is given.

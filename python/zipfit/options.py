@@ -28,7 +28,7 @@ CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens
 
 COVER_CHOOSERS = ("top_k", "budget_bytes", "budget_tokens")
 
-SCORES_ALLOW = ("output", "group", "min_bytes", "max_bytes", "threads", "overwrite", "resume")
+SCORES_ALLOW = ("output", "group", "min_bytes", "max_bytes", "threads", "overwrite")
 """Options of scoring that may be given once more when choosing by scores that are there."""
 
 MAX_MAX_ROW_BYTES = 2**32 - 1
@@ -286,6 +286,8 @@ def _check_pairs(options: SelectOptions) -> None:
 
 def _check_scores(options: SelectOptions) -> None:
     """Refuse what was settled when the scores were made."""
+    if options.resume:
+        raise ParameterError("--resume has nothing to go on with where --scores are there: choosing takes seconds")
     plain = ScoreOptions(output=options.output)
     settled = [
         name

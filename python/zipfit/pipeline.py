@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from zipfit.ranking import Ranking
     from zipfit.selection import Selection
 
-BY_OWN_SIZE = ("min_bytes", "max_bytes")
-"""Limits that may be given again when choosing by scores that are there."""
+TIGHTER = {"min_bytes": max, "max_bytes": min}
+"""Limits that may be given again when choosing by scores that are there, and which of two holds."""
 
 __all__ = ["Result", "ScoreOptions", "SelectOptions", "score", "select"]
 
@@ -115,7 +115,9 @@ def select(options: SelectOptions) -> Result:
         task = scoring.set_up(options, leave_out_copies_of_target=options.cover and options.dedup is not None)
         run.targets = len(task.target)
         if options.cover:
-            if options.resume and run.is_done(scoring.parameters_of(task, {}), task):
+            # That of another run, by scores: this one keeps none.
+            work.refuse_unfinished(options.output)
+            if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
                 return run.done()
             chosen = choose_jointly(task, options)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
@@ -128,7 +130,7 @@ def select(options: SelectOptions) -> Result:
             return run.result()
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if options.resume and not work.journal_path.exists() and run.is_done(parameters, task):
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
             return run.done()
         run.metric = scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -165,7 +167,7 @@ def score(options: ScoreOptions) -> Result:
         task = scoring.set_up(options)
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if options.resume and not work.journal_path.exists() and run.is_done(parameters, task):
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
             return run.done()
         run.targets, run.metric = len(task.target), scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -180,6 +182,8 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
     if Path(directory).resolve() == Path(options.output).resolve():
         raise ParameterError("-o is the directory of --scores, whose manifest would be replaced; choose another one")
     former = read_manifest(directory)
+    inputs = [file["name"] for side in ("sources", "targets", "exclude") for file in former[side]]
+    writing.refuse_own_input(options.output, inputs)
     parameters = dict(former["parameters"])
     if options.group is not None and parameters["group"] != options.group:
         raise ParameterError(f"the scores have no groups by {options.group}; score again with --group {options.group}")
@@ -190,8 +194,12 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
     scoring_alone = asdict(ScoreOptions(output=""))
     for name, value in asdict(options).items():
         is_a_choice = name not in scoring_alone and name not in {"scores", "verify", "seed"}
-        if is_a_choice or (name in BY_OWN_SIZE and value is not None):
+        if is_a_choice or name == "group":
             parameters[name] = value
+        elif name in TIGHTER and value is not None:
+            # What was left out when the scores were made stays out.
+            limits = [limit for limit in (value, parameters[name]) if limit is not None]
+            parameters[name] = TIGHTER[name](limits)
     run.metric = parameters["metric"]
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, _):
         outputs = _choose(run, output, scores, reader=reader, counts=former["counts"])
@@ -225,13 +233,9 @@ def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core
         id_field=parameters["id"],
         text_by=parameters["text_by"],
     )
-    try:
-        run = json.loads(Path(directory, "run.json").read_text(encoding="utf-8"))
-        modified = [file["modified_ns"] for file in run["sources"]]
-    except (OSError, ValueError, KeyError):
-        # It is no part of the result, and may have been left behind: sizes are known from the manifest.
-        modified = [None] * len(sources)
-    for file, time, (name, size, modified_now) in zip(sources, modified, reader.found(), strict=True):
+    for (file, time), (name, size, modified_now) in zip(
+        _sources_of(former, Path(directory, writing.MANIFEST_NAME)), reader.found(), strict=True
+    ):
         changed = size != file["bytes"] or (time not in {None, modified_now} and not verify)
         if verify and not changed:
             with Path(name).open("rb") as content:
@@ -240,6 +244,20 @@ def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core
             remedy = "score again" if verify else "score again, or use --verify if only its time is another"
             raise MismatchError(f"{name}: the file changed since it was scored; {remedy}", path=name)
     return reader
+
+
+def _sources_of(former: dict[str, Any], manifest_path: Path) -> list[tuple[dict[str, Any], int | None]]:
+    """Return the sources of a finished run, each with its time of change where that is known."""
+    sources = former["sources"]
+    try:
+        run = json.loads(manifest_path.with_name("run.json").read_text(encoding="utf-8"))
+        modified = [file["modified_ns"] for file in run["sources"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        modified = []
+    if len(modified) != len(sources):
+        # It is no part of the result, and may have been left behind: sizes are known from the manifest.
+        modified = [None] * len(sources)
+    return list(zip(sources, modified, strict=True))
 
 
 def _choose(
@@ -355,7 +373,7 @@ class _Run:
             tokenizer=None if task.counter is None else task.counter.record,
             sources=task.reader.files(),
             targets=task.target_reader.files(),
-            exclude=[] if task.filters.reader is None else task.filters.reader.files(),
+            exclude=task.filters.files(),
             counts=self.counts,
             seed=self.seed,
             outputs=outputs,
@@ -363,14 +381,14 @@ class _Run:
         self.files = [file["name"] for file in outputs]
         writing.finish(output, content, self.started, self.threads, task.reader.found())
 
-    def is_done(self, parameters: dict[str, object], task: scoring.Task) -> bool:
+    def is_done(self, parameters: dict[str, object], library: dict[str, object] | None, task: scoring.Task) -> bool:
         """Whether the output is that of a run with these parameters and inputs; raises if it is of another one."""
         path = Path(self.options.output, writing.MANIFEST_NAME)
         try:
             former = json.loads(path.read_text(encoding="utf-8"))
             found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
-            for side in ("sources", "targets"):
-                found[side] = [[file["name"], file["bytes"]] for file in former[side]]
+            found |= {name: former[name] for name in ("library", "tokenizer", "targets", "exclude")}
+            found["sources"] = [[file["name"], file["bytes"], time] for file, time in _sources_of(former, path)]
             self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
         except FileNotFoundError:
             return False
@@ -382,8 +400,9 @@ class _Run:
         if wanted.get("beta") is None:
             # Of joint selection it is found by the run.
             wanted["beta"] = found.setdefault("beta", None)
-        for side, reader in (("sources", task.reader), ("targets", task.target_reader)):
-            wanted[side] = [[name, size] for name, size, _ in reader.found()]
+        wanted |= {"library": library, "tokenizer": None if task.counter is None else task.counter.record}
+        wanted |= {"targets": task.target_reader.files(), "exclude": task.filters.files()}
+        wanted["sources"] = [list(file) for file in task.reader.found()]
         if different := [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]:
             names = ", ".join(different[:3])
             message = f"a finished run is here, and it was another one: {names} differ; give another directory"

@@ -24,7 +24,7 @@ from zipfit.tokens import TokenCounter, open_tokenizer
 from zipfit.writing import REJECTED_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -168,6 +168,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         if not scored:
             error = _all_rejected(journal)
             # There is nothing to go on with.
+            journal.close()
             work.clear()
             raise error
         counts = {"read": scored + rejected, "scored": scored, "rejected": rejected}
@@ -189,7 +190,8 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
             message = f"the run that began here has skipped {rejected} bad rows; go on with --on-bad-row skip"
             raise MismatchError(f"{journal.path.parent.parent}: {message}, or start afresh with --overwrite")
         if filters is None:
-            reader.resume(tuple(journal.last["position"]), journal.last["finished"])
+            reader.resume(tuple(journal.last["position"]), journal.finished)
+            check_rejected(task.options, rejected, journal.last["rejected"])
     skip = done if filters is not None else 0
     if filters is not None:
         rejected = 0
@@ -197,7 +199,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
         if filters is not None:
             filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
         rejected += len(batch.rejected)
-        check_rejected(task.options, rejected, batch)
+        check_rejected(task.options, rejected, batch.rejected)
         if skip:
             skip -= 1
             if not skip and journal.last is not None and list(reader.position) != journal.last["position"]:
@@ -209,7 +211,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
             columns["tokens"] = tokens
         said = {
             "position": reader.position,
-            "finished": reader.files(),
+            "finished": reader.files(len(journal.finished)),
             "rejected": batch.rejected,
             "rejected_until_now": rejected,
         }
@@ -217,12 +219,14 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
     return None if filters is None else filters.finish(), rejected
 
 
-def check_rejected(options: ScoreOptions, rejected: int, batch: _core.Batch) -> None:
-    """Raise when more rows were skipped than may be; `batch` is the last one."""
-    if options.max_rejected is None or rejected <= options.max_rejected or not batch.rejected:
+def check_rejected(options: ScoreOptions, rejected: int, latest: Sequence[_core.RejectedRow]) -> None:
+    """Raise when more rows were skipped than may be; `latest` are those of the last batch."""
+    if options.max_rejected is None or rejected <= options.max_rejected:
         return
     message = f"{rejected} rows until here were rejected, more than --max-rejected {options.max_rejected}"
-    raise bad_row(batch.rejected[-1], message)
+    if not latest:
+        raise BadRowError(message)
+    raise bad_row(latest[-1], message)
 
 
 def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:

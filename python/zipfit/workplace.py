@@ -13,7 +13,14 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.errors import BadRowError, InvalidTextError, MismatchError, OutputExistsError, TextTypeError
+from zipfit.errors import (
+    BadRowError,
+    InvalidTextError,
+    MismatchError,
+    OutputExistsError,
+    TextTypeError,
+    TruncatedInputError,
+)
 from zipfit.journal import Journal
 
 if TYPE_CHECKING:
@@ -49,14 +56,19 @@ class Workplace:
 
     def settle(self, error: BaseException) -> None:
         """Keep the journal for the next run if there is something in it, and say so."""
-        if self._journal is None or isinstance(error, MismatchError):
+        if self._journal is None:
             return
         self._journal.close()
-        if self._journal.last is None or not self.journal_path.exists():
+        is_bad_row = isinstance(error, (BadRowError, InvalidTextError, TextTypeError))
+        # A file that is cut off or damaged as a whole will be another file when it is mended.
+        is_bad_file = isinstance(error, TruncatedInputError) or (is_bad_row and not _names_a_row(error))
+        last = self._journal.last
+        if last is None or is_bad_file:
             self.clear()
+        if last is None or is_bad_file or isinstance(error, MismatchError) or not self.journal_path.exists():
             return
-        more = self.after_bad_rows if isinstance(error, (BadRowError, InvalidTextError, TextTypeError)) else ""
-        rows = self._journal.last["position"][3]
+        more = self.after_bad_rows if is_bad_row else ""
+        rows = last["position"][3]
         error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
     def refuse_unfinished(self, output: str) -> None:
@@ -68,6 +80,10 @@ class Workplace:
     def clear(self) -> None:
         """Remove the journal."""
         self.journal_path.unlink(missing_ok=True)
+
+
+def _names_a_row(error: BaseException) -> bool:
+    return getattr(error, "line", None) is not None or "(row group " in str(error)
 
 
 @contextlib.contextmanager
@@ -89,7 +105,6 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
         Another run works there, or an unfinished one is there and neither `resume` nor `overwrite` is asked for.
     """
     directory = Path(output, NAME)
-    directory.mkdir(exist_ok=True)
     with _locked(directory / LOCK, output):
         work = Workplace(directory)
         try:
@@ -103,7 +118,9 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
             raise
         finally:
             # While the lock is held: nobody else may have opened the file in between.
-            (directory / LOCK).unlink(missing_ok=True)
+            # (Where open files cannot be removed, it stays.)
+            with contextlib.suppress(OSError):
+                (directory / LOCK).unlink(missing_ok=True)
             # What an unfinished run needs stays.
             with contextlib.suppress(OSError):
                 directory.rmdir()
@@ -112,7 +129,18 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
 @contextlib.contextmanager
 def _locked(path: Path, output: str) -> Iterator[None]:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            if not path.parent.parent.exists():
+                raise
+            # Another run has just ended, and taken the directory away.
+            continue
+        except FileExistsError:
+            if path.parent.exists():
+                raise
+            continue
         try:
             if not _try_lock(descriptor):
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""

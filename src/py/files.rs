@@ -189,9 +189,10 @@ impl PyReader {
         reader.found().map(|(path, bytes, modified)| (path.to_string_lossy().into_owned(), bytes, modified)).collect()
     }
 
-    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    #[pyo3(signature = (first = 0))]
+    fn files<'py>(&self, py: Python<'py>, first: usize) -> PyResult<Bound<'py, PyList>> {
         let files = PyList::empty(py);
-        for file in lock(&self.0).finished() {
+        for file in lock(&self.0).finished().iter().skip(first) {
             let entry = PyDict::new(py);
             entry.set_item("name", file.path.to_string_lossy())?;
             entry.set_item("bytes", file.bytes)?;

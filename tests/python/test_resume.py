@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, command, environment, write_texts, zipfit_cli
 
 from zipfit import pipeline, workplace
-from zipfit.errors import MismatchError, OutputExistsError
+from zipfit.errors import BadRowError, MismatchError, OutputExistsError, TruncatedInputError
 from zipfit.journal import Journal
 
 if TYPE_CHECKING:
@@ -223,6 +224,96 @@ def test_a_finished_joint_selection_has_nothing_left_to_do_either(folder: Path) 
     assert (done.returncode, done.stderr.split(" (")[0]) == (0, "nothing to do: the run in out is finished")
     assert digest(folder / "out") == before
     assert "beta differ" in zipfit_cli("select", *arguments, "--beta", "7", cwd=folder).stderr
+
+
+def test_a_finished_run_of_other_inputs_is_not_taken_for_this_one(folder: Path) -> None:
+    for name in ("e1.jsonl", "e2.jsonl"):
+        write_texts(folder / name, [f"one two three four five six seven eight nine ten eleven twelve thirteen {name}"])
+    arguments = ("score", "a.jsonl", "--target", "target.jsonl", "-o", "out", "--resume", "--exclude")
+    assert zipfit_cli(*arguments, "e1.jsonl", cwd=folder).returncode == 0
+    other = zipfit_cli(*arguments, "e2.jsonl", cwd=folder)
+    assert (other.returncode, "exclude differ" in other.stderr) == (2, True)
+    # Of one size, so that only its time tells it from what it was.
+    source = folder / "a.jsonl"
+    source.write_bytes(source.read_bytes().replace(b"return", b"yields"))
+    os.utime(source, ns=(1, 1))
+    changed = zipfit_cli(*arguments, "e1.jsonl", cwd=folder)
+    assert (changed.returncode, "sources differ" in changed.stderr) == (2, True)
+
+
+def test_another_kind_of_run_leaves_the_journal_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = stop_after(3, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    before = digest(folder / "out")
+    with pytest.raises(OutputExistsError, match="an unfinished run is here"):
+        pipeline.select(options(folder, cover=True, resume=True))
+    assert digest(folder / "out") == before
+
+
+def test_rows_rejected_before_count_against_the_limit_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.jsonl").write_bytes(b"[]\n[]\n" + (folder / "a.jsonl").read_bytes())
+    source = (str(folder / "a.jsonl"),)
+    go_on = stop_after(2, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder, source=source))
+    go_on()
+    with pytest.raises(BadRowError, match="2 rows until here were rejected, more than --max-rejected 1"):
+        pipeline.select(options(folder, source=source, resume=True, max_rejected=1))
+    pipeline.select(options(folder, source=source, resume=True, max_rejected=2))
+
+
+def test_many_small_files_make_no_large_journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "many").mkdir()
+    for number in range(200):
+        write_texts(folder / "many" / f"{number:03}.jsonl", [f"text {number}"])
+    source = (str(folder / "many" / "*.jsonl"),)
+    pipeline.select(options(folder, source=source, output=str(folder / "whole"), batch_rows=1))
+    go_on = stop_after(150, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder, source=source, batch_rows=1))
+    go_on()
+    assert (folder / "out" / ".zipfit" / "journal").stat().st_size < 150 * 2_000
+    pipeline.select(options(folder, source=source, batch_rows=1, resume=True))
+    assert digest(folder / "out") == digest(folder / "whole")
+
+
+def test_a_file_that_is_cut_off_leaves_nothing_that_could_not_go_on(folder: Path) -> None:
+    content = gzip.compress((folder / "a.jsonl").read_bytes() * 20)
+    (folder / "cut.jsonl.gz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(TruncatedInputError) as raised:
+        pipeline.select(options(folder, source=(str(folder / "cut.jsonl.gz"),)))
+    assert not hasattr(raised.value, "__notes__")
+    assert not (folder / "out").exists()
+
+
+def test_a_journal_of_another_version_is_not_dropped(folder: Path) -> None:
+    (folder / "out" / ".zipfit").mkdir(parents=True)
+    (folder / "out" / ".zipfit" / "journal").write_bytes(b"zipfit journal 0\n" + bytes(5000))
+    with pytest.raises(MismatchError, match="the journal is damaged, or of another version"):
+        pipeline.select(options(folder, resume=True))
+    assert (folder / "out" / ".zipfit" / "journal").exists()
+
+
+def test_runs_that_end_and_begin_at_once_never_meet(folder: Path) -> None:
+    (folder / "out").mkdir()
+    code = (
+        "import sys\n"
+        "from zipfit import workplace\n"
+        "from zipfit.errors import OutputExistsError\n"
+        "for _ in range(300):\n"
+        "    try:\n"
+        "        with workplace.hold(sys.argv[1], resume=False, overwrite=False):\n"
+        "            pass\n"
+        "    except OutputExistsError:\n"
+        "        pass\n"
+    )
+    arguments = [sys.executable, "-c", code, str(folder / "out")]
+    runs = [subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in runs:
+        _, said = process.communicate(timeout=120)
+        assert (process.returncode, said) == (0, "")
 
 
 def test_the_manifest_of_somebody_else_is_left_alone(folder: Path) -> None:

@@ -187,10 +187,11 @@ def test_load_scores_gives_the_ranking_of_all_rows(scored: Path) -> None:
             "--metric does not go with --scores: what the scores say was settled when they were made",
         ),
         (("a.jsonl", "--cover"), "SOURCE and --cover do not go with --scores"),
+        (("--resume",), "--resume has nothing to go on with where --scores are there: choosing takes seconds"),
         (("--group", "n"), "the scores have no groups by n; score again with --group n"),
         (("-o", "scores"), "-o is the directory of --scores, whose manifest would be replaced"),
     ],
-    ids=["metric", "source", "group", "output"],
+    ids=["metric", "source", "resume", "group", "output"],
 )
 def test_what_was_settled_by_scoring_is_not_asked_again(
     scored: Path, arguments: tuple[str, ...], sentence: str
@@ -219,6 +220,29 @@ def test_a_source_that_changed_since_it_was_scored_is_refused(scored: Path, tmp_
     run(folder, *choose, "--verify")
     (folder / "b.jsonl").write_bytes(content + b"\n")
     assert run(folder, *choose, "--overwrite", "--verify", status=2) == changed + "\n"
+
+
+def test_a_selection_by_scores_never_replaces_its_own_source(scored: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(scored, tmp_path / "copy"))
+    (folder / "in").mkdir()
+    shutil.copy(folder / "a.jsonl", folder / "in" / "selected.jsonl")
+    before = (folder / "in" / "selected.jsonl").read_bytes()
+    source = ("in/selected.jsonl", "--target", "target.jsonl", "--on-bad-row", "skip")
+    run(folder, "score", *source, "-o", "own")
+    said = run(folder, "select", "--scores", "own", "--top-k", "1", "-o", "in", "--overwrite", status=2)
+    assert said.startswith("zipfit: in/selected.jsonl: this input would be replaced by the output")
+    assert (folder / "in" / "selected.jsonl").read_bytes() == before
+
+
+def test_the_manifest_of_a_selection_by_scores_says_how_it_chose(scored: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(scored, tmp_path / "copy"))
+    chosen = {}
+    for name, more in (("all", ()), ("groups", ("--group", "kind")), ("sizes", ("--min-bytes", "5"))):
+        run(folder, "select", "--scores", "scores", "--top-k", "2", "-o", name, *more)
+        chosen[name] = json.loads((folder / name / "manifest.json").read_text())["parameters"]
+    assert [chosen[name]["group"] for name in chosen] == [None, "kind", None]
+    # Rows below 21 bytes were left out by scoring, and stay out.
+    assert [chosen[name]["min_bytes"] for name in chosen] == [21, 21, 21]
 
 
 def test_damaged_or_missing_scores_are_refused(scored: Path, tmp_path: Path) -> None:
@@ -265,6 +289,14 @@ def test_a_dry_run_counts_what_it_can_measure_and_writes_nothing(scored: Path, w
     assert said[1].endswith(", by 302 rows that were measured")
     assert said[-1] == "nothing was written"
     assert sorted(scored.rglob("*")) == before
+
+
+def test_a_dry_run_passes_over_files_without_rows(scored: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(scored, tmp_path / "copy"))
+    (folder / "empty.jsonl").write_text("\n\n")
+    arguments = ("--target", "target.jsonl", "--on-bad-row", "skip", "-o", "out", "--dry-run")
+    assert run(folder, "score", "empty.jsonl", "a.jsonl", *arguments).startswith("201 rows,")
+    assert "empty.jsonl: no row was found" in run(folder, "score", "empty.jsonl", *arguments, status=2)
 
 
 def test_a_dry_run_scales_what_it_has_measured(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
