@@ -213,7 +213,7 @@ def test_a_finished_run_has_nothing_left_to_do(folder: Path) -> None:
     assert digest(folder / "out") == before
     other = zipfit_cli("select", *arguments, "--resume", "--metric", "gain", cwd=folder)
     assert other.returncode == 2
-    assert "a finished run is here, and it was another one: metric, compressor differ" in other.stderr
+    assert "a finished run is here, and it was another one: metric, compressor, library differ" in other.stderr
 
 
 def test_a_finished_joint_selection_has_nothing_left_to_do_either(folder: Path) -> None:
