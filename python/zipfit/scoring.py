@@ -223,9 +223,13 @@ def check_rejected(options: ScoreOptions, rejected: int, latest: Sequence[_core.
     """Raise when more rows were skipped than may be; `latest` are those of the last batch."""
     if options.max_rejected is None or rejected <= options.max_rejected:
         return
-    message = f"{rejected} rows until here were rejected, more than --max-rejected {options.max_rejected}"
     if not latest:
-        raise BadRowError(message)
+        # Before this run: nothing is wrong with a row, but with the limit, and what is done stays.
+        message = (
+            f"--max-rejected is {options.max_rejected}, but {rejected} rows were rejected already; give a larger one"
+        )
+        raise ParameterError(message)
+    message = f"{rejected} rows until here were rejected, more than --max-rejected {options.max_rejected}"
     raise bad_row(latest[-1], message)
 
 

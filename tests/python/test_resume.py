@@ -19,7 +19,7 @@ import pytest
 from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, command, environment, write_texts, zipfit_cli
 
 from zipfit import pipeline, workplace
-from zipfit.errors import BadRowError, MismatchError, OutputExistsError, TruncatedInputError
+from zipfit.errors import MismatchError, OutputExistsError, ParameterError, TruncatedInputError
 from zipfit.journal import Journal
 
 if TYPE_CHECKING:
@@ -259,9 +259,25 @@ def test_rows_rejected_before_count_against_the_limit_too(folder: Path, monkeypa
     with pytest.raises(StopError):
         pipeline.select(options(folder, source=source))
     go_on()
-    with pytest.raises(BadRowError, match="2 rows until here were rejected, more than --max-rejected 1"):
+    with pytest.raises(ParameterError, match="--max-rejected is 1, but 2 rows were rejected already"):
         pipeline.select(options(folder, source=source, resume=True, max_rejected=1))
     pipeline.select(options(folder, source=source, resume=True, max_rejected=2))
+
+
+def test_a_limit_below_what_was_rejected_before_does_not_drop_what_is_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.jsonl").write_bytes(b"[]\n[]\n" + (folder / "a.jsonl").read_bytes())
+    source = (str(folder / "a.jsonl"),)
+    # The last of three batches has no bad row that could be named.
+    go_on = stop_after(3, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder, source=source))
+    go_on()
+    before = digest(folder / "out")
+    with pytest.raises(ParameterError, match="--max-rejected is 1, but 2 rows were rejected already"):
+        pipeline.select(options(folder, source=source, resume=True, max_rejected=1))
+    assert digest(folder / "out") == before
 
 
 def test_many_small_files_make_no_large_journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
