@@ -96,6 +96,7 @@ def select(
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
     threads: given.Threads = None,
+    progress: given.Progress = "auto",
     as_json: given.AsJson = False,
 ) -> Work:
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
@@ -109,9 +110,11 @@ def select(
 
     def work() -> int:
         from zipfit import pipeline
+        from zipfit.progress import shown_as
 
         chosen = pipeline.SelectOptions(**options)
-        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
+        with shown_as(progress):
+            return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
 
     return work
 
@@ -145,6 +148,7 @@ def score(
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
     threads: given.Threads = None,
+    progress: given.Progress = "auto",
     as_json: given.AsJson = False,
 ) -> Work:
     """Score all rows of SOURCE once, to choose among them as often as one likes.
@@ -157,16 +161,19 @@ def score(
 
     def work() -> int:
         from zipfit import pipeline
+        from zipfit.progress import shown_as
 
         chosen = pipeline.ScoreOptions(**options)
-        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
+        with shown_as(progress):
+            return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
 
     return work
 
 
 def _fields(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a command as fields of its options."""
-    fields = {name: value for name, value in arguments.items() if name not in {"as_json", "dry_run", "id_field"}}
+    others = {"as_json", "dry_run", "id_field", "progress"}
+    fields = {name: value for name, value in arguments.items() if name not in others}
     return fields | {
         "id": arguments["id_field"],
         **{name: tuple(arguments[name] or ()) for name in ("source", "target", "exclude")},

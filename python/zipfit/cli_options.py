@@ -89,6 +89,15 @@ DryRun = Annotated[
     ),
 ]
 
+Progress = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|json|none",
+        help="How to show how far the run is: a bar if standard error is a terminal, lines of JSON on it, or nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 Resume = Annotated[
     bool,
     typer.Option(

@@ -24,11 +24,12 @@ from zipfit.tokens import TokenCounter, open_tokenizer
 from zipfit.writing import REJECTED_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from zipfit.journal import Journal
+    from zipfit.progress import Meter
     from zipfit.workplace import Workplace
 
 __all__ = [
@@ -183,8 +184,9 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
     """Score the rows that are left; returns what filters found, and how many rows are rejected in all."""
     reader, filters = task.reader, task.filters if task.filters.are_there else None
     done = journal.batches
-    rejected = 0
+    rejected, best = 0, None
     if journal.last is not None:
+        best = journal.last["best_score_until_now"]
         rejected = journal.last["rejected_until_now"]
         if rejected and task.options.on_bad_row == "error":
             message = f"the run that began here has skipped {rejected} bad rows; go on with --on-bad-row skip"
@@ -195,7 +197,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
     skip = done if filters is not None else 0
     if filters is not None:
         rejected = 0
-    for batch, progress in read_batches(task, "scoring"):
+    for batch, progress in read_batches(task, "scoring", rejected):
         if filters is not None:
             filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
         rejected += len(batch.rejected)
@@ -206,7 +208,11 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
                 raise MismatchError("the sources are not cut into batches as before; start afresh with --overwrite")
             continue
         columns = batch.columns()
-        columns["score"] = scorer.score(batch.texts, task.threads, progress)
+        scores = columns["score"] = scorer.score(batch.texts, task.threads, progress)
+        if len(scores):
+            best = float(scores.max()) if best is None else max(best, float(scores.max()))
+        if progress is not None:
+            progress.meter.best_score = best
         if (tokens := count_tokens(task, batch)) is not None:
             columns["tokens"] = tokens
         said = {
@@ -214,6 +220,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
             "finished": reader.files(len(journal.finished)),
             "rejected": batch.rejected,
             "rejected_until_now": rejected,
+            "best_score_until_now": best,
         }
         journal.append(said, columns)
     return None if filters is None else filters.finish(), rejected
@@ -248,25 +255,39 @@ def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     )
 
 
-def read_batches(task: Task, description: str) -> Iterator[tuple[_core.Batch, Callable[[int], None] | None]]:
-    """Read the batches that are left, each with the bar that work on its rows may move."""
+def read_batches(task: Task, description: str, rejected: int = 0) -> Iterator[tuple[_core.Batch, BatchProgress | None]]:
+    """Read the batches that are left, each with what work on its rows may call; so many were `rejected` before."""
     reader = task.reader
-    with bytes_bar(reader.bytes_total, description) as show:
+    with bytes_bar(reader.bytes_total, description) as meter:
         bytes_before = reader.bytes_read
         while (batch := reader.next_batch(task.threads)) is not None:
             rows_before = reader.position[3] - len(batch) - len(batch.rejected)
-            progress = show and _batch_progress(show, bytes_before, reader.bytes_read, rows_before, len(batch))
+            rejected += len(batch.rejected)
+            progress = None
+            if meter is not None:
+                # Bytes of an earlier run come with the first batch.
+                bytes_before = bytes_before or (reader.bytes_read if rows_before else 0)
+                meter.rejected = rejected
+                progress = BatchProgress(meter, (bytes_before, reader.bytes_read), rows_before, len(batch))
             yield batch, progress
             if progress is not None:
                 progress(len(batch))
             bytes_before = reader.bytes_read
 
 
-def _batch_progress(
-    show: Callable[[int, int], None], bytes_before: int, bytes_after: int, rows_before: int, rows: int
-) -> Callable[[int], None]:
-    """Spread the bytes of a batch evenly over its rows."""
-    return lambda done: show(bytes_before + (bytes_after - bytes_before) * done // max(rows, 1), rows_before + done)
+@dataclass(frozen=True)
+class BatchProgress:
+    """What work on the rows of a batch may call with the number done; bytes are spread evenly over rows."""
+
+    meter: Meter
+    _bytes: tuple[int, int]
+    _rows_before: int
+    _rows: int
+
+    def __call__(self, done: int) -> None:
+        """Say that so many rows of the batch are done."""
+        before, after = self._bytes
+        self.meter(before + (after - before) * done // max(self._rows, 1), self._rows_before + done)
 
 
 def count_tokens(task: Task, batch: _core.Batch) -> NDArray[np.int64] | None:
