@@ -247,12 +247,14 @@ def _tell_estimate(options: ScoreOptions, as_json: bool) -> int:
         _print_json(asdict(found))
         return DONE
     about = "" if found.sample_rows == found.rows else "about "
+    copied = found.copied_bytes
+    copies = f", and {copied / 1e6:,.1f} MB for copies of what is far away, until it ends" if copied else ""
     typer.echo(
         f"{about}{_rows(found.rows)}, {_rows(found.targets)} of the target, {found.pairs:,} pairs\n"
         f"about {_duration(found.seconds)} on {found.threads} thread{'s' * (found.threads != 1)}, "
         f"by {_rows(found.sample_rows)} that were measured\n"
         f"about {found.memory_bytes / 1e6:,.0f} MB of memory, {found.disk_bytes / 1e6:,.0f} MB of disk beside the rows "
-        "chosen\n"
+        f"chosen{copies}\n"
         "nothing was written",
         err=True,
     )
@@ -349,7 +351,9 @@ def _verdict(error: BaseException) -> tuple[str, int]:
     elif isinstance(error, InternalError):
         verdict = str(error), BUG
     elif isinstance(error, ZipfitError):
-        verdict = str(error), WRONG_INPUT
+        # As other tools say it.
+        is_stdin = error.path == "-" and str(error).startswith("-")
+        verdict = f"<stdin>{str(error)[1:]}" if is_stdin else str(error), WRONG_INPUT
     elif hasattr(error, "format_message"):
         # Newer versions of typer carry a copy of click with classes of its own; this method they have in common.
         command = getattr(getattr(error, "ctx", None), "command_path", "zipfit")

@@ -13,7 +13,8 @@ SCORE = "Score"
 OUTPUT = "Output"
 
 FORMATS = (
-    "Files to choose from: JSON Lines, .csv, .tsv or .txt (each plain, .gz or .zst), or .parquet, as their suffix says."
+    "Files to choose from: JSON Lines, .csv, .tsv or .txt (each plain, .gz or .zst), or .parquet, as their suffix says; "
+    "URLs as s3://... or hf://... (needs zipfit[remote]); - for JSON Lines from standard input."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]

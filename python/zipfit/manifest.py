@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zipfit import _core
+from zipfit.paths import is_copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +92,10 @@ def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, i
             "python": platform.python_version(),
         },
         "peak_memory_bytes": _core.peak_memory_bytes(),
-        "sources": [{"name": name, "modified_ns": modified} for name, _, modified in inputs],
+        # The time of a copy says nothing of what was copied.
+        "sources": [
+            {"name": name, "modified_ns": None if is_copied(name) else modified} for name, _, modified in inputs
+        ],
     }
 
 

@@ -23,7 +23,7 @@ from zipfit.errors import MismatchError, ParameterError
 from zipfit.filtering import BY_SIZE, nothing_left
 from zipfit.joint import choose_jointly
 from zipfit.options import ScoreOptions, SelectOptions, check, check_scoring, choose
-from zipfit.paths import expanded
+from zipfit.paths import STANDARD_INPUT, expanded, located
 from zipfit.scores import FILE_NAME, Scores, open_scores, read_manifest
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from zipfit.ranking import Ranking
     from zipfit.selection import Selection
+    from zipfit.spool import Spool
 
 TIGHTER = {"min_bytes": max, "max_bytes": min}
 """Limits that may be given again when choosing by scores that are there, and which of two holds."""
@@ -112,12 +113,14 @@ def select(options: SelectOptions) -> Result:
         return _select_by_scores(run, options, options.scores)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
-        task = scoring.set_up(options, leave_out_copies_of_target=options.cover and options.dedup is not None)
+        task = scoring.set_up(
+            options, work.spool, leave_out_copies_of_target=options.cover and options.dedup is not None
+        )
         run.targets = len(task.target)
         if options.cover:
             # That of another run, by scores: this one keeps none.
             work.refuse_unfinished(options.output)
-            if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
+            if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task, work.spool):
                 return run.done()
             chosen = choose_jointly(task, options)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
@@ -130,7 +133,11 @@ def select(options: SelectOptions) -> Result:
             return run.result()
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
+        if (
+            options.resume
+            and not work.journal_path.exists()
+            and run.is_done(parameters, _library(scorer), task, work.spool)
+        ):
             return run.done()
         run.metric = scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -164,10 +171,14 @@ def score(options: ScoreOptions) -> Result:
     check_scoring(options)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
-        task = scoring.set_up(options)
+        task = scoring.set_up(options, work.spool)
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
+        if (
+            options.resume
+            and not work.journal_path.exists()
+            and run.is_done(parameters, _library(scorer), task, work.spool)
+        ):
             return run.done()
         run.targets, run.metric = len(task.target), scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -184,13 +195,15 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
     former = read_manifest(directory)
     inputs = [file["name"] for side in ("sources", "targets", "exclude") for file in former[side]]
     writing.refuse_own_input(options.output, inputs)
+    if any(file["name"] == STANDARD_INPUT for file in former["sources"]):
+        message = "the rows that were scored came by standard input and are gone, so none can be copied"
+        raise ParameterError(f"{directory}: {message}; save them to a file and score that", path=directory)
     parameters = dict(former["parameters"])
     if options.group is not None and parameters["group"] != options.group:
         raise ParameterError(f"the scores have no groups by {options.group}; score again with --group {options.group}")
     scores = open_scores(directory, former)
     if options.budget_tokens is not None and "tokens" not in scores.columns:
         raise ParameterError("the scores have no tokens; score again with --token-field or --tokenizer")
-    reader = _open_sources(directory, former, options.verify)
     scoring_alone = asdict(ScoreOptions(output=""))
     for name, value in asdict(options).items():
         is_a_choice = name not in scoring_alone and name not in {"scores", "verify", "seed"}
@@ -201,7 +214,8 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
             limits = [limit for limit in (value, parameters[name]) if limit is not None]
             parameters[name] = TIGHTER[name](limits)
     run.metric = parameters["metric"]
-    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, _):
+    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
+        reader = _open_sources(former, Path(directory, writing.MANIFEST_NAME), options.verify, work.spool)
         outputs = _choose(run, output, scores, reader=reader, counts=former["counts"])
         table = next(file for file in former["outputs"] if file["name"] == FILE_NAME)
         content = manifest.build(
@@ -222,23 +236,26 @@ def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Resu
     return run.result()
 
 
-def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core.Reader:
+def _open_sources(former: dict[str, Any], manifest_path: Path, verify: bool, spool: Spool) -> _core.Reader:
     """Open the sources of an earlier run, which must be what they were."""
-    sources = former["sources"]
+    names = [file["name"] for file in former["sources"]]
     parameters = former["parameters"]
+    spool.fill(names)
+    paths = located(names, spool.paths)
     reader = _core.Reader(
-        [file["name"] for file in sources],
+        paths,
         parameters["text"],
         "source",
         id_field=parameters["id"],
         text_by=parameters["text_by"],
+        names=names,
     )
-    for (file, time), (name, size, modified_now) in zip(
-        _sources_of(former, Path(directory, writing.MANIFEST_NAME)), reader.found(), strict=True
+    for path, (file, time), (name, size, modified_now) in zip(
+        paths, _sources_of(former, manifest_path), reader.found(), strict=True
     ):
         changed = size != file["bytes"] or (time not in {None, modified_now} and not verify)
         if verify and not changed:
-            with Path(name).open("rb") as content:
+            with Path(path).open("rb") as content:
                 changed = hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]
         if changed:
             remedy = "score again" if verify else "score again, or use --verify if only its time is another"
@@ -381,14 +398,24 @@ class _Run:
         self.files = [file["name"] for file in outputs]
         writing.finish(output, content, self.started, self.threads, task.reader.found())
 
-    def is_done(self, parameters: dict[str, object], library: dict[str, object] | None, task: scoring.Task) -> bool:
+    def is_done(
+        self,
+        parameters: dict[str, object],
+        library: dict[str, object] | None,
+        task: scoring.Task,
+        spool: Spool,
+    ) -> bool:
         """Whether the output is that of a run with these parameters and inputs; raises if it is of another one."""
         path = Path(self.options.output, writing.MANIFEST_NAME)
         try:
             former = json.loads(path.read_text(encoding="utf-8"))
             found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
             found |= {name: former[name] for name in ("library", "tokenizer", "targets", "exclude")}
-            found["sources"] = [[file["name"], file["bytes"], time] for file, time in _sources_of(former, path)]
+            # The time of a copy is that of the run.
+            found["sources"] = [
+                [file["name"], file["bytes"], file["sha256"] if file["name"] in spool.paths else time]
+                for file, time in _sources_of(former, path)
+            ]
             self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
         except FileNotFoundError:
             return False
@@ -402,7 +429,10 @@ class _Run:
             wanted["beta"] = found.setdefault("beta", None)
         wanted |= {"library": library, "tokenizer": None if task.counter is None else task.counter.record}
         wanted |= {"targets": task.target_reader.files(), "exclude": task.filters.files()}
-        wanted["sources"] = [list(file) for file in task.reader.found()]
+        wanted["sources"] = [
+            [name, size, spool.sha256(name) if name in spool.paths else time]
+            for name, size, time in task.reader.found()
+        ]
         if different := [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]:
             names = ", ".join(different[:3])
             message = f"a finished run is here, and it was another one: {names} differ; give another directory"

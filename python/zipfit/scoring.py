@@ -18,6 +18,7 @@ from zipfit import _core
 from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
 from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
+from zipfit.paths import located
 from zipfit.progress import bytes_bar
 from zipfit.scorer import DEFAULT_METRIC
 from zipfit.tokens import TokenCounter, open_tokenizer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from zipfit.journal import Journal
     from zipfit.progress import Meter
+    from zipfit.spool import Spool
     from zipfit.workplace import Workplace
 
 __all__ = [
@@ -78,12 +80,43 @@ class Scored:
     """The table, and the list of rejected rows if there may be any."""
 
 
-def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -> Task:
+def set_up(options: ScoreOptions, spool: Spool, *, leave_out_copies_of_target: bool = False) -> Task:
     """Read all that is needed before the first row of the sources."""
     threads = _core.available_threads() if options.threads is None else options.threads
     counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
-    reader = _core.Reader(
-        options.source,
+    # Sources that are copied first come last, so that whatever else is wrong is told before that work.
+    reader = None if spool.lacks(options.source) else _open_sources(options, spool)
+    spool.fill([*options.target, *options.exclude])
+    target_reader = _core.Reader(
+        located(options.target, spool.paths),
+        target_text_of(options),
+        "target",
+        max_row_bytes=options.max_row_bytes,
+        text_by=options.text_by,
+        names=options.target,
+    )
+    with _field_named_by("--target-text"):
+        target = target_reader.rest(threads)
+    with _field_named_by("--exclude-text"):
+        filters = Filters(options, target if leave_out_copies_of_target else None, threads, spool.paths)
+    if reader is None:
+        _scorer(options, target, threads)
+        spool.fill(options.source)
+        reader = _open_sources(options, spool)
+    return Task(
+        reader=reader,
+        target_reader=target_reader,
+        target=target,
+        filters=filters,
+        counter=counter,
+        options=options,
+        threads=threads,
+    )
+
+
+def _open_sources(options: ScoreOptions, spool: Spool) -> _core.Reader:
+    return _core.Reader(
+        located(options.source, spool.paths),
         options.text,
         "source",
         id_field=options.id,
@@ -93,26 +126,7 @@ def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -
         max_row_bytes=options.max_row_bytes,
         skip_bad_rows=options.on_bad_row == "skip",
         text_by=options.text_by,
-    )
-    target_reader = _core.Reader(
-        options.target,
-        target_text_of(options),
-        "target",
-        max_row_bytes=options.max_row_bytes,
-        text_by=options.text_by,
-    )
-    with _field_named_by("--target-text"):
-        target = target_reader.rest(threads)
-    with _field_named_by("--exclude-text"):
-        filters = Filters(options, target if leave_out_copies_of_target else None, threads)
-    return Task(
-        reader=reader,
-        target_reader=target_reader,
-        target=target,
-        filters=filters,
-        counter=counter,
-        options=options,
-        threads=threads,
+        names=options.source,
     )
 
 
@@ -134,11 +148,14 @@ def parameters_of(task: Task, resolved: dict[str, object]) -> dict[str, object]:
 
 def make_scorer(task: Task) -> tuple[_core.Scorer, dict[str, object]]:
     """Return the scorer, and the parameters that it has found."""
-    options = task.options
+    scorer = _scorer(task.options, task.target, task.threads)
+    return scorer, {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
+
+
+def _scorer(options: ScoreOptions, target: _core.Texts, threads: int) -> _core.Scorer:
     metric = DEFAULT_METRIC if options.metric is None else options.metric
     aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
-    scorer = _core.Scorer(task.target, metric, options.compressor, aggregate, task.threads)
-    return scorer, {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
+    return _core.Scorer(target, metric, options.compressor, aggregate, threads)
 
 
 def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``.zipfit/``, what a run has in its output directory while it works: a lock, and the journal.
+"""``.zipfit/``, what a run has in its output directory while it works: a lock, the journal, and copies of inputs.
 
 The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process,
 however that ends. Two runs in one directory at once: the second is refused.
@@ -20,8 +20,10 @@ from zipfit.errors import (
     OutputExistsError,
     TextTypeError,
     TruncatedInputError,
+    ZipfitError,
 )
 from zipfit.journal import Journal
+from zipfit.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +34,7 @@ __all__ = ["NAME", "Workplace", "hold"]
 NAME = ".zipfit"
 """Of the directory, in the output directory."""
 
-JOURNAL, LOCK = "journal", "lock"
+JOURNAL, LOCK, SPOOL = "journal", "lock", "spool"
 
 
 class Workplace:
@@ -41,6 +43,8 @@ class Workplace:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._journal: Journal | None = None
+        self.spool = Spool(directory / SPOOL)
+        """Of the inputs that are copied before they are read."""
         self.after_bad_rows = ""
         """What to add to a command that a bad row has ended."""
 
@@ -55,8 +59,10 @@ class Workplace:
         return self._journal
 
     def settle(self, error: BaseException) -> None:
-        """Keep the journal for the next run if there is something in it, and say so."""
+        """Keep what there is for the next run, if it can begin there, and say so."""
         if self._journal is None:
+            if not self.journal_path.exists():
+                self._settle_spool(error)
             return
         self._journal.close()
         is_bad_row = isinstance(error, (BadRowError, InvalidTextError, TextTypeError))
@@ -64,22 +70,31 @@ class Workplace:
         is_bad_file = isinstance(error, TruncatedInputError) or (is_bad_row and not _names_a_row(error))
         last = self._journal.last
         if last is None or is_bad_file:
-            self.clear()
+            self.journal_path.unlink(missing_ok=True)
+            self._settle_spool(error)
         if last is None or is_bad_file or isinstance(error, MismatchError) or not self.journal_path.exists():
             return
         more = self.after_bad_rows if is_bad_row else ""
         rows = last["position"][3]
         error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
+    def _settle_spool(self, error: BaseException) -> None:
+        """Keep copies of inputs only where nothing was wrong with these."""
+        if isinstance(error, ZipfitError) or not self.spool.has_copies:
+            self.spool.clear()
+        else:
+            error.add_note("inputs that were copied are kept; go on by the same command with --resume")
+
     def refuse_unfinished(self, output: str) -> None:
-        """Raise if there is a journal."""
-        if self.journal_path.exists():
+        """Raise if there is a journal, or a copy of an input."""
+        if self.journal_path.exists() or self.spool.has_copies:
             message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
             raise OutputExistsError(f"{output}: {message}", path=output)
 
     def clear(self) -> None:
-        """Remove the journal."""
+        """Remove the journal and the copies."""
         self.journal_path.unlink(missing_ok=True)
+        self.spool.clear()
 
 
 def _names_a_row(error: BaseException) -> bool:
@@ -113,6 +128,7 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
             elif not resume:
                 work.refuse_unfinished(output)
             yield work
+            work.spool.clear()
         except BaseException as error:
             work.settle(error)
             raise

@@ -96,7 +96,7 @@ impl PyReader {
     #[new]
     #[pyo3(signature = (
         paths, text, side = "source", *, id_field = None, token_field = None, group_field = None, batch_rows = None,
-        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line"
+        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line", names = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "fields and limits, one by one")]
     fn new(
@@ -112,6 +112,7 @@ impl PyReader {
         skip_bad_rows: bool,
         keep_places: bool,
         text_by: &str,
+        names: Option<Vec<PathBuf>>,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
         let text_by = parse_text_by(py, text_by)?;
@@ -124,8 +125,13 @@ impl PyReader {
             text_by,
             ..ReadOptions::default()
         };
+        let names = names.unwrap_or_else(|| paths.clone());
+        if names.len() != paths.len() {
+            return Err(to_python(py, Error::parameter("names and paths must have one length")));
+        }
+        let files = names.into_iter().zip(paths).collect();
         let reader = Fields::new(text, &others)
-            .and_then(|fields| Reader::open(paths, fields, side, options))
+            .and_then(|fields| Reader::open_copies(files, fields, side, options))
             .map_err(|error| to_python(py, error))?;
         Ok(PyReader(Arc::new(Mutex::new(reader))))
     }

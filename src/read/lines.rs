@@ -225,7 +225,7 @@ impl Splitter {
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let path = self.files[self.file].path.clone();
+        let path = self.files[self.file].name.clone();
         let (bytes, sha256) = open.stream.finish();
         self.finished_bytes += bytes;
         self.finished.push(InputFile { path, bytes, sha256, rows: self.rows - open.first_row });

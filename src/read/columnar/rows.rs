@@ -174,7 +174,7 @@ impl RowGroups {
         let (bytes, sha256) = open.hash.finish(control)?;
         file.check_unchanged()?;
         self.finished_bytes += bytes;
-        self.finished.push(InputFile { path: file.path.clone(), bytes, sha256, rows: self.rows - open.first_row });
+        self.finished.push(InputFile { path: file.name.clone(), bytes, sha256, rows: self.rows - open.first_row });
         self.file += 1;
         Ok(())
     }
