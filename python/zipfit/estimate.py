@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zipfit import _core, remote, scoring
 from zipfit.errors import ParameterError
-from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring
+from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring, shard_of
 from zipfit.paths import STANDARD_INPUT, expanded, is_url
 from zipfit.spool import Spool
 
@@ -75,7 +75,12 @@ def estimate(options: ScoreOptions) -> Estimate:
         check_scoring(options)
     if STANDARD_INPUT in {*options.source, *options.target, *options.exclude}:
         raise ParameterError("--dry-run would use up standard input; name a file, of a part of the rows say")
+    part = shard_of(options)
     files, total, copied = _inputs(options)
+    if part is not None:
+        # Of equal bytes; which files it has is not asked, because they are sampled anyway.
+        total //= part[1]
+        options = dataclasses.replace(options, shard=None)
     rows = texts = disk = done = 0
     seconds, targets, threads = 0.0, 0, 1
     joint = isinstance(options, SelectOptions) and options.cover

@@ -17,7 +17,7 @@ import numpy as np
 from zipfit import _core
 from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
-from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
+from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions, shard_of
 from zipfit.paths import located
 from zipfit.progress import bytes_bar
 from zipfit.scorer import DEFAULT_METRIC
@@ -25,7 +25,7 @@ from zipfit.tokens import TokenCounter, open_tokenizer
 from zipfit.writing import REJECTED_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +45,7 @@ __all__ = [
     "make_scorer",
     "parameters_of",
     "read_batches",
+    "rejected_line",
     "score_rows",
     "set_up",
 ]
@@ -127,6 +128,7 @@ def _open_sources(options: ScoreOptions, spool: Spool) -> _core.Reader:
         skip_bad_rows=options.on_bad_row == "skip",
         text_by=options.text_by,
         names=options.source,
+        shard=shard_of(options),
     )
 
 
@@ -164,6 +166,7 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
     # Rows that were good are good under any policy; `score_rows` looks after those that were not.
     key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
     key["batch_rows"] = task.options.batch_rows
+    key["--shard"] = task.options.shard
     key["library"] = " ".join(scorer.library)
     key["tokenizer"] = None if task.counter is None else task.counter.record
     sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}
@@ -183,7 +186,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         journal.sync()
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
-        if not scored:
+        if not scored and task.options.shard is None:
             error = _all_rejected(journal)
             # There is nothing to go on with.
             journal.close()
@@ -261,6 +264,8 @@ def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     """Return the error that a rejected row is one too many."""
     if "line" in row:
         place = f"{row['file']}:{row['line']} (byte {row['byte']})"
+    elif "line_in_shard" in row:
+        place = f"{row['file']} (byte {row['byte']}, line {row['line_in_shard']} of the shard)"
     else:
         place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
     return BadRowError(
@@ -359,7 +364,12 @@ def _write_table(
 def _rejected_lines(journal: Journal) -> Iterator[bytes]:
     for said, _ in journal.records():
         for row in said["rejected"]:
-            yield json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+            yield rejected_line(row)
+
+
+def rejected_line(row: Mapping[str, Any]) -> bytes:
+    """Return the line of a row in ``rejected.jsonl``."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def _all_rejected(journal: Journal) -> BadRowError:
