@@ -72,7 +72,7 @@ def select(options: SelectOptions) -> Result:
         run.targets = len(task.target)
         if options.cover:
             # That of another run, by scores: this one keeps none.
-            work.refuse_unfinished(options.output)
+            work.refuse_unfinished(options.output, journal_alone=True)
             if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task, work.spool):
                 return run.done()
             chosen = choose_jointly(task, options)

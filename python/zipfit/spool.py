@@ -105,15 +105,17 @@ class Spool:
                 warnings.warn(message, UserWarning, stacklevel=6)
                 return path
         if sys.stdin is None:
-            raise ParameterError(f"{STDIN}: standard input is closed; give the rows by a pipe or a file")
+            raise ParameterError("standard input is closed; give the rows by a pipe or a file")
         with self._partial("stdin") as partial, bytes_bar(None, "reading standard input") as progress:
             with partial.open("wb", buffering=0) as file:
                 start = _drain(sys.stdin.buffer, file, progress)
             if not start:
-                raise ParameterError(f"{STDIN}: standard input is empty; there is nothing to read", path=STANDARD_INPUT)
+                raise ParameterError("standard input is empty; give the rows by a pipe or a file", path=STANDARD_INPUT)
             if start == _PARQUET_MAGIC:
-                message = "this is Parquet, which is not read from its beginning; save it to a file and name that"
-                raise ParameterError(f"{STDIN}: {message}", path=STANDARD_INPUT)
+                message = (
+                    "standard input is Parquet, which is not read from its beginning; save it to a file, *.parquet"
+                )
+                raise ParameterError(message, path=STANDARD_INPUT)
             suffix = next((suffix for magic, suffix in _MAGIC.items() if start.startswith(magic)), "")
             return _keep(partial, self._directory / f"stdin.jsonl{suffix}")
 

@@ -58,11 +58,22 @@ class Workplace:
         self._journal = Journal(self.journal_path, key)
         return self._journal
 
-    def settle(self, error: BaseException) -> None:
+    @contextlib.contextmanager
+    def settled(self) -> Iterator[None]:
+        """Leave behind what another run can go on with, and nothing else."""
+        had_copies = self.spool.has_copies
+        try:
+            yield
+        except BaseException as error:
+            self._settle(error, had_copies=had_copies)
+            raise
+        self.spool.clear()
+
+    def _settle(self, error: BaseException, *, had_copies: bool) -> None:
         """Keep what there is for the next run, if it can begin there, and say so."""
         if self._journal is None:
             if not self.journal_path.exists():
-                self._settle_spool(error)
+                self._settle_spool(error, had_copies=had_copies)
             return
         self._journal.close()
         is_bad_row = isinstance(error, (BadRowError, InvalidTextError, TextTypeError))
@@ -71,23 +82,23 @@ class Workplace:
         last = self._journal.last
         if last is None or is_bad_file:
             self.journal_path.unlink(missing_ok=True)
-            self._settle_spool(error)
+            self._settle_spool(error, had_copies=had_copies)
         if last is None or is_bad_file or isinstance(error, MismatchError) or not self.journal_path.exists():
             return
         more = self.after_bad_rows if is_bad_row else ""
         rows = last["position"][3]
         error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
-    def _settle_spool(self, error: BaseException) -> None:
-        """Keep copies of inputs only where nothing was wrong with these."""
-        if isinstance(error, ZipfitError) or not self.spool.has_copies:
+    def _settle_spool(self, error: BaseException, *, had_copies: bool) -> None:
+        """Keep copies of inputs where these are not what was wrong, and those of an earlier run."""
+        if not self.spool.has_copies or (isinstance(error, ZipfitError) and not had_copies):
             self.spool.clear()
         else:
             error.add_note("inputs that were copied are kept; go on by the same command with --resume")
 
-    def refuse_unfinished(self, output: str) -> None:
-        """Raise if there is a journal, or a copy of an input."""
-        if self.journal_path.exists() or self.spool.has_copies:
+    def refuse_unfinished(self, output: str, *, journal_alone: bool = False) -> None:
+        """Raise if there is a journal, or (unless `journal_alone`) a copy of an input."""
+        if self.journal_path.exists() or (self.spool.has_copies and not journal_alone):
             message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
             raise OutputExistsError(f"{output}: {message}", path=output)
 
@@ -127,11 +138,8 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
                 work.clear()
             elif not resume:
                 work.refuse_unfinished(output)
-            yield work
-            work.spool.clear()
-        except BaseException as error:
-            work.settle(error)
-            raise
+            with work.settled():
+                yield work
         finally:
             # While the lock is held: nobody else may have opened the file in between.
             # (Where open files cannot be removed, it stays.)
