@@ -91,7 +91,8 @@ class Workplace:
 
     def _settle_spool(self, error: BaseException, *, had_copies: bool) -> None:
         """Keep copies of inputs where these are not what was wrong, and those of an earlier run."""
-        if not self.spool.has_copies or (isinstance(error, ZipfitError) and not had_copies):
+        is_wrong_input = isinstance(error, (ZipfitError, FileNotFoundError, PermissionError))
+        if not self.spool.has_copies or (is_wrong_input and not had_copies):
             self.spool.clear()
         else:
             error.add_note("inputs that were copied are kept; go on by the same command with --resume")
