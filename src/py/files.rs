@@ -15,7 +15,8 @@ use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
 use crate::error::{Error, Result, quote};
 use crate::read::{
-    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, Shard, TextBy,
+    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, Shard,
+    TextBy,
 };
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
