@@ -321,9 +321,7 @@ def _describe(result: Result) -> str:
         lines.append(_describe_choice(result))
     lines.append(f"wrote {', '.join(result.files)} in {result.output}")
     if result.shard is not None:
-        lines.append(
-            f"this is shard {result.shard}; when all are there, put them together by zipfit merge DIR... -o DIR"
-        )
+        lines.append(f"this is shard {result.shard}; when all are there, zipfit merge puts them together")
     return "\n".join(lines)
 
 

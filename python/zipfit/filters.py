@@ -11,6 +11,7 @@ from zipfit import _core
 from zipfit.checks import Where, checked_where, real_number
 from zipfit.errors import ParameterError
 from zipfit.inputs import TextData, resolve_target_text, to_texts
+from zipfit.progress import rows_bar
 
 DEFAULT_OVERLAP = "13-gram"
 """The rule of GPT-3: blind to case, punctuation and layout, which differ between copies of one text."""
@@ -23,6 +24,7 @@ def duplicates(
     where: Where = None,
     text: str | None = None,
     threads: int | None = None,
+    progress: bool = False,
 ) -> NDArray[np.bool_]:
     """Find rows that repeat an earlier row: to the byte, or nearly.
 
@@ -39,7 +41,7 @@ def duplicates(
         at least `threshold`; 0.8 is a common choice. Exact, no sketch: no pair is missed.
     where
         bool (N,), False for rows to pass over: they are not found, and none is like them. None, the default: no such.
-    text, threads
+    text, threads, progress
         As in `rank`.
 
     Returns
@@ -70,7 +72,8 @@ def duplicates(
     threshold = real_number(threshold, "threshold")
     sources = to_texts(source, text=text, side="source", threads=threads)
     mask, _ = checked_where(where, len(sources))
-    return _core.duplicates(sources, threshold, mask, threads) >= 0
+    with rows_bar(len(sources), "comparing", wanted=progress) as on_progress:
+        return _core.duplicates(sources, threshold, mask, threads, on_progress) >= 0
 
 
 def contaminated(

@@ -152,7 +152,9 @@ def shown_as(mode: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def rows_bar(total: int, description: str, unit: str = "rows") -> Iterator[Callable[[int], None] | None]:
+def rows_bar(
+    total: int, description: str, unit: str = "rows", *, wanted: bool = True
+) -> Iterator[Callable[[int], None] | None]:
     """Show how far work is of which the number of rows is known.
 
     Parameters
@@ -163,12 +165,17 @@ def rows_bar(total: int, description: str, unit: str = "rows") -> Iterator[Calla
         What is being done, in one or two words.
     unit
         What is counted.
+    wanted
+        Whether somebody asked for it; False: nothing is shown.
 
     Yields
     ------
     callable or None
         To be called with the number done; None where nothing is shown.
     """
+    if not wanted:
+        yield None
+        return
     with _meter(total, description, unit, counts_bytes=False) as meter:
         yield None if meter is None else lambda done: meter(done, done)
 
@@ -310,15 +317,18 @@ def _words(status: Status, unit: str) -> str:
     words = [] if status.rows is None else [f"{status.rows:,} {unit}"]
     if status.rows_per_second is not None:
         words.append(f"{status.rows_per_second:,.0f} {unit}/s")
-    if status.seconds_left is not None:
+    done, total = _share(status)
+    if total and done >= total:
+        words.append(f"{_duration(status.seconds)} in all")
+    elif status.seconds_left is not None:
         words.append(f"{_duration(status.seconds_left)} left")
     if status.rejected:
         words.append(f"{status.rejected:,} rejected")
     if status.best_score is not None:
         words.append(f"best {status.best_score:.4f}")
     if status.bytes is not None:
-        done = f"{status.bytes / 1e6:,.1f}"
-        words.append(f"{done} MB" if status.bytes_total is None else f"{done} of {status.bytes_total / 1e6:,.1f} MB")
+        of = "" if total is None else f" of {total / 1e6:,.1f}"
+        words.append(f"{done / 1e6:,.1f}{of} MB")
     return ", ".join(words)
 
 

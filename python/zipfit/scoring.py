@@ -262,19 +262,22 @@ def check_rejected(options: ScoreOptions, rejected: int, latest: Sequence[_core.
 
 def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     """Return the error that a rejected row is one too many."""
-    if "line" in row:
-        place = f"{row['file']}:{row['line']} (byte {row['byte']})"
-    elif "line_in_shard" in row:
-        place = f"{row['file']} (byte {row['byte']}, line {row['line_in_shard']} of the shard)"
-    else:
-        place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
     return BadRowError(
-        f"{place}: {message}; this one for: {row['message']}",
+        f"{_place_of(row)}: {message}; this one for: {row['message']}",
         path=row["file"],
         row=row["row"],
         line=row.get("line"),
         byte=row.get("byte"),
     )
+
+
+def _place_of(row: Mapping[str, Any]) -> str:
+    """Say where a row lies, as messages about bad rows do."""
+    if "line" in row:
+        return f"{row['file']}:{row['line']} (byte {row['byte']})"
+    if "line_in_shard" in row:
+        return f"{row['file']} (byte {row['byte']}, line {row['line_in_shard']} of the shard)"
+    return f"{row['file']} (row group {row['row_group']}, index {row['index']})"
 
 
 def read_batches(task: Task, description: str, rejected: int = 0) -> Iterator[tuple[_core.Batch, BatchProgress | None]]:
@@ -327,13 +330,17 @@ def _placed(error: ParameterError, reader: _core.Reader, batch: _core.Batch) -> 
     if error.row is None:
         return error
     at = error.row
-    found = {name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)}
-    path = reader.found()[found["file"]][0]
-    place = f"{path} (row group {found['row_group']}, index {found['index']})" if reader.is_parquet else ""
+    found: dict[str, Any] = {
+        name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)
+    }
+    file, offset = reader.cuts[0]
+    if offset and file == found["file"] and "line" in found:
+        found["line_in_shard"] = found.pop("line")
+    path = found["file"] = reader.found()[found["file"]][0]
     message = error.message.removeprefix(f"source row {at}: ")
-    line, byte = found.get("line"), found.get("byte")
-    place = place or f"{path}:{line} (byte {byte})"
-    return ParameterError(f"{place}: {message}", path=path, row=found["row"], line=line, byte=byte)
+    return ParameterError(
+        f"{_place_of(found)}: {message}", path=path, row=found["row"], line=found.get("line"), byte=found.get("byte")
+    )
 
 
 def _write_table(

@@ -91,6 +91,8 @@ struct OpenFile {
     /// Physical lines and decompressed bytes read until now.
     line: u64,
     byte: u64,
+    /// A line that begins here, or behind, is not wanted.
+    stop: u64,
     first_row: u64,
 }
 
@@ -180,7 +182,9 @@ impl Splitter {
                 continue;
             };
             let Some(found) = open.next_row(bytes, self.limits, self.rows, control)? else {
-                self.close();
+                if !self.part.ends_inside(self.file) {
+                    self.close();
+                }
                 continue;
             };
             let Found { range, byte, line, form, is_too_long, is_open } = found;
@@ -232,7 +236,8 @@ impl Splitter {
             stream.skip(start.byte - byte, start.rows, control)?;
             (line, byte) = (start.line, start.byte);
         }
-        self.open = Some(OpenFile { stream, form, line, byte, first_row });
+        let stop = if self.part.ends_inside(self.file) { self.part.end.at } else { u64::MAX };
+        self.open = Some(OpenFile { stream, form, line, byte, stop, first_row });
         Ok(())
     }
 
@@ -291,6 +296,9 @@ impl OpenFile {
         loop {
             // A file of nothing but blank lines has no row between two of them.
             control.check()?;
+            if self.byte >= self.stop {
+                return Ok(None);
+            }
             let read = self.stream.read_row(bytes, by, limit, row, control)?;
             if read == LineRead::END {
                 return Ok(None);

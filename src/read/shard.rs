@@ -135,3 +135,43 @@ fn next_line(listed: &ListedFile, offset: u64) -> Result<Option<u64>> {
         file.consume(passed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_shard_that_is_not_there_is_refused() {
+        assert!(Shard::new(7, 7).is_ok());
+        for (number, of) in [(0, 7), (8, 7), (1, 0)] {
+            let error = Shard::new(number, of).unwrap_err().to_string();
+            assert_eq!(error, format!("shard is {number}/{of}; give K/N with K from 1 to N"));
+        }
+    }
+
+    #[test]
+    fn files_are_cut_where_a_line_begins_and_compressed_ones_before_or_behind() {
+        let top = tempfile::tempdir().unwrap();
+        let files: Vec<ListedFile> =
+            [("a.jsonl", "12\n456\n89"), ("b.jsonl.gz", "0123456789"), ("c.csv", "01"), ("d.txt", "")]
+                .into_iter()
+                .map(|(name, content)| {
+                    let path = top.path().join(name);
+                    fs::write(&path, content).unwrap();
+                    ListedFile::find(path, TextBy::Line).unwrap()
+                })
+                .collect();
+        let cuts: Vec<(usize, u64)> =
+            (0..=21).map(|offset| cut(offset, &files, None).map(|cut| (cut.file, cut.at)).unwrap()).collect();
+        let inside = [(0, 0), (0, 3), (0, 3), (0, 3), (0, 7), (0, 7), (0, 7), (0, 7), (1, 0), (1, 0)];
+        assert_eq!(cuts[..10], inside);
+        assert_eq!(cuts[10..20], [[(2, 0); 10].as_slice()].concat());
+        assert_eq!(cuts[20..], [(3, 0), (3, 0)]);
+        let parts: Vec<Part> =
+            (1..=5).map(|number| Part::of(Shard::new(number, 5).unwrap(), &files, None).unwrap()).collect();
+        assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert_eq!((parts[0].start, parts[4].end), (Part::all(&files).start, Part::all(&files).end));
+        assert_eq!(parts.iter().map(|part| part.bytes).sum::<u64>(), 21);
+    }
+}

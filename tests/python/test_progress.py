@@ -7,14 +7,17 @@ import json
 import os
 import subprocess
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers_files import command, environment, read_rows, write_texts, zipfit_cli
 
-from zipfit.progress import Meter, Status, bytes_bar, rows_bar
+import zipfit
+from zipfit.progress import Meter, Status, bytes_bar, rows_bar, shown_as
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
@@ -194,3 +197,58 @@ def test_rates_are_those_of_this_run_and_not_of_the_one_that_it_goes_on_with(mon
         clock = seconds
         meter(done, rows)
     assert (seen[-1].rows_per_second, seen[-1].seconds_left) == (10, 8)
+
+
+class Notebook:
+    """What IPython is in a notebook, as far as progress needs it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[dict[str, str]] = []
+        self.kernel: object | None = self
+        ipython, display = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+        ipython.__dict__["get_ipython"] = lambda: self
+        display.__dict__["display"] = self.display
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+
+    def display(self, content: dict[str, str], *, raw: bool, display_id: bool) -> Notebook:
+        assert raw
+        assert display_id
+        self.update(content, raw=raw)
+        return self
+
+    def update(self, content: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.shown.append(content)
+
+
+def test_a_notebook_shows_a_bar_that_ends_full(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notebook = Notebook(monkeypatch)
+    source, target = [f"row {i} <b>" for i in range(20)], ["row 7"]
+    work: dict[str, Callable[[], object]] = {
+        "ranking": lambda: zipfit.rank(source, target, progress=True),
+        "covering": lambda: zipfit.cover(source, target, top_k=2, progress=True),
+        "comparing": lambda: zipfit.duplicates(source, threshold=0.9, progress=True),
+    }
+    for phase, call in work.items():
+        notebook.shown.clear()
+        call()
+        assert notebook.shown[0]["text/plain"] == f"{phase}: 0 rows"
+        assert notebook.shown[-1]["text/plain"].startswith(f"{phase}: 20 rows")
+        assert notebook.shown[-1]["text/html"].startswith('<div><progress value="20" max="20"></progress> ')
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_nothing_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Notebook(monkeypatch)
+    zipfit.rank(["a"], ["b"])
+    zipfit.cover(["a b c d"], ["a b c"], top_k=1)
+    zipfit.duplicates(["a"])
+    with shown_as("none"):
+        zipfit.rank(["a"], ["b"], progress=True)
+    # IPython in a terminal or a script has no kernel.
+    notebook.kernel = None
+    zipfit.rank(["a"], ["b"], progress=True)
+    assert notebook.shown == []
