@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
+from zipfit.checks import bar_if
 from zipfit.inputs import TextData, resolve_target_text, to_bytes, to_texts
-from zipfit.progress import rows_bar
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC, describe
 
@@ -107,7 +107,7 @@ def rank(
     targets = to_texts(target, text=target_text, side="target", threads=threads)
     scorer = _core.Scorer(targets, metric, compressor, aggregate, threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
-    with rows_bar(len(sources), "ranking", wanted=progress) as on_progress:
+    with bar_if(progress, len(sources), "ranking") as on_progress:
         scores = scorer.score(sources, threads, on_progress)
     provenance = {**describe(scorer), "source_sha256": sources.sha256()}
     return Ranking(scores, sources.sizes(), provenance=provenance)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zipfit import _core
-from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
+from zipfit.checks import Where, bar_if, checked_where, numbers, real_number, whole_number
 from zipfit.inputs import TextData, resolve_target_text, to_texts
-from zipfit.progress import rows_bar
 from zipfit.selection import Selection, left_out, read_only, sha256
 
 
@@ -100,7 +99,7 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    with rows_bar(len(sources), "covering", wanted=progress) as on_progress:
+    with bar_if(progress, len(sources), "covering") as on_progress:
         found = _core.cover(
             sources,
             targets,

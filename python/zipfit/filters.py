@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
-from zipfit.checks import Where, checked_where, real_number
+from zipfit.checks import Where, bar_if, checked_where, real_number
 from zipfit.errors import ParameterError
 from zipfit.inputs import TextData, resolve_target_text, to_texts
-from zipfit.progress import rows_bar
 
 DEFAULT_OVERLAP = "13-gram"
 """The rule of GPT-3: blind to case, punctuation and layout, which differ between copies of one text."""
@@ -72,7 +71,7 @@ def duplicates(
     threshold = real_number(threshold, "threshold")
     sources = to_texts(source, text=text, side="source", threads=threads)
     mask, _ = checked_where(where, len(sources))
-    with rows_bar(len(sources), "comparing", wanted=progress) as on_progress:
+    with bar_if(progress, len(sources), "comparing") as on_progress:
         return _core.duplicates(sources, threshold, mask, threads, on_progress) >= 0
 
 

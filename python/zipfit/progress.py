@@ -7,7 +7,6 @@ same everywhere: see `Status`.
 from __future__ import annotations
 
 import contextlib
-import html
 import json
 import sys
 import time
@@ -152,9 +151,7 @@ def shown_as(mode: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def rows_bar(
-    total: int, description: str, unit: str = "rows", *, wanted: bool = True
-) -> Iterator[Callable[[int], None] | None]:
+def rows_bar(total: int, description: str, unit: str = "rows") -> Iterator[Callable[[int], None] | None]:
     """Show how far work is of which the number of rows is known.
 
     Parameters
@@ -165,17 +162,12 @@ def rows_bar(
         What is being done, in one or two words.
     unit
         What is counted.
-    wanted
-        Whether somebody asked for it; False: nothing is shown.
 
     Yields
     ------
     callable or None
         To be called with the number done; None where nothing is shown.
     """
-    if not wanted:
-        yield None
-        return
     with _meter(total, description, unit, counts_bytes=False) as meter:
         yield None if meter is None else lambda done: meter(done, done)
 
@@ -249,6 +241,8 @@ def _kernel() -> _Kernel | None:
 
 def _notebook_line(display: _Kernel, unit: str) -> Callable[[Status], None]:
     """Return what shows one line that changes: a bar where HTML is shown, and words."""
+    import html
+
     handle: Any = None
 
     def show(status: Status) -> None:
