@@ -286,12 +286,13 @@ def read_batches(task: Task, description: str, rejected: int = 0) -> Iterator[tu
     with bytes_bar(reader.bytes_total, description) as meter:
         bytes_before = reader.bytes_read
         while (batch := reader.next_batch(task.threads)) is not None:
-            rows_before = reader.position[3] - len(batch) - len(batch.rejected)
+            # Those of the batch that are rejected are done already.
+            rows_before = reader.position[3] - len(batch)
             rejected += len(batch.rejected)
             progress = None
             if meter is not None:
                 # Bytes of an earlier run come with the first batch.
-                bytes_before = bytes_before or (reader.bytes_read if rows_before else 0)
+                bytes_before = bytes_before or (reader.bytes_read if rows_before > len(batch.rejected) else 0)
                 meter.rejected = rejected
                 progress = BatchProgress(meter, (bytes_before, reader.bytes_read), rows_before, len(batch))
             yield batch, progress
