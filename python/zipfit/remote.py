@@ -132,8 +132,6 @@ def _open(url: str) -> tuple[Any, str]:
     except ImportError as error:
         message = f"{url}: the package for such URLs is not installed ({_clipped(error)})"
         raise MissingExtraError(message, path=url) from None
-    except (ValueError, NotImplementedError) as error:
-        raise ParameterError(f"{url}: this URL cannot be read ({_clipped(error)})", path=url) from None
     return system, path
 
 
@@ -145,10 +143,16 @@ def _speaking_of(url: str, to: Path | None = None) -> Iterator[None]:
     except ZipfitError:
         raise
     except FileNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+            # Systems over HTTP call a server that does not answer a missing file.
+            raise OSError(errno.EIO, f"cannot be read ({_clipped(cause)})", url) from error
         raise FileNotFoundError(errno.ENOENT, "no such file", url) from error
     except PermissionError as error:
         message = f"access is refused ({_clipped(error)}); look at the credentials"
         raise PermissionError(errno.EACCES, message, url) from error
+    except (ValueError, NotImplementedError) as error:
+        raise ParameterError(f"{url}: this URL cannot be read ({_clipped(error)})", path=url) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS and to is not None:
             raise OSError(error.errno, error.strerror, os.fspath(to)) from error

@@ -190,17 +190,24 @@ def test_a_file_of_which_too_little_comes_is_an_error(far: FarFileSystem, monkey
     assert not Path("out").exists()
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("failure", "kind", "status", "part"),
     [
         (FileNotFoundError("gone"), FileNotFoundError, 2, "no such file"),
         (PermissionError("gated"), PermissionError, 2, "access is refused (gated); look at the credentials"),
         (TimeoutError(), OSError, 3, "cannot be read (TimeoutError)"),
+        (caused(FileNotFoundError("x"), ConnectionError("refused")), OSError, 3, "cannot be read (refused)"),
+        (ValueError("odd name"), errors.ParameterError, 2, "this URL cannot be read (odd name)"),
         (RuntimeError("x" * 500), OSError, 3, f"cannot be read ({'x' * 200}...)"),
     ],
 )
 def test_what_a_system_raises_becomes_one_sentence(
-    far: FarFileSystem, failure: Exception, kind: type[OSError], status: int, part: str
+    far: FarFileSystem, failure: Exception, kind: type[Exception], status: int, part: str
 ) -> None:
     far.failures["/datasets/me/pool/a.jsonl"] = failure
     with pytest.raises(kind) as caught:
