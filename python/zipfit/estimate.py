@@ -89,6 +89,8 @@ def estimate(options: ScoreOptions) -> Estimate:
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
         for file in files:
+            # Not part of what is measured.
+            spool.fill([file])
             task = scoring.set_up(dataclasses.replace(options, source=(file,)), spool)
             sample = _measure(task, _SECONDS / len(files))
             targets, threads = len(task.target), task.threads

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zipfit import _core
-from zipfit.paths import is_copied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from zipfit.spool import Stamped
 
 __all__ = ["build", "run_record", "to_json"]
 
@@ -79,10 +80,10 @@ def build(
     }
 
 
-def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, int, int]]) -> dict[str, object]:
+def run_record(*, started: datetime, threads: int, inputs: Sequence[Stamped]) -> dict[str, object]:
     """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now.
 
-    ``inputs`` are the files of the sources: path, bytes, and time of change in nanoseconds since 1970.
+    ``inputs`` are the sources: path, bytes, and time of change in nanoseconds since 1970; of URLs their version.
     """
     return {
         "command": sys.argv,
@@ -96,9 +97,8 @@ def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, i
             "python": platform.python_version(),
         },
         "peak_memory_bytes": _core.peak_memory_bytes(),
-        # The time of a copy says nothing of what was copied.
         "sources": [
-            {"name": name, "modified_ns": None if is_copied(name) else modified} for name, _, modified in inputs
+            {"name": name, "version" if isinstance(stamp, str) else "modified_ns": stamp} for name, _, stamp in inputs
         ],
     }
 

@@ -73,7 +73,7 @@ def select(options: SelectOptions) -> Result:
         if options.cover:
             # That of another run, by scores: this one keeps none.
             work.refuse_unfinished(options.output, journal_alone=True)
-            if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task, work.spool):
+            if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
                 return run.done()
             chosen = choose_jointly(task, options)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
@@ -86,11 +86,7 @@ def select(options: SelectOptions) -> Result:
             return run.result()
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if (
-            options.resume
-            and not work.journal_path.exists()
-            and run.is_done(parameters, _library(scorer), task, work.spool)
-        ):
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
             return run.done()
         run.metric = scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -129,11 +125,7 @@ def score(options: ScoreOptions) -> Result:
         task = scoring.set_up(options, work.spool)
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
-        if (
-            options.resume
-            and not work.journal_path.exists()
-            and run.is_done(parameters, _library(scorer), task, work.spool)
-        ):
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
             return run.done()
         run.targets, run.metric = len(task.target), scorer.metric
         scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
@@ -185,7 +177,7 @@ def _select_by_scores(run: Run, options: SelectOptions, directory: str) -> Resul
             outputs=outputs,
             scores=table,
         )
-        writing.finish(output, content, run.started, run.threads, reader.found())
+        writing.finish(output, content, run.started, run.threads, work.spool.stamped(reader.found()))
         run.files = [file["name"] for file in outputs]
     run.targets = sum(file["rows"] for file in former["targets"])
     return run.result()
@@ -205,10 +197,10 @@ def _open_sources(former: dict[str, Any], manifest_path: Path, verify: bool, spo
         text_by=parameters["text_by"],
         names=names,
     )
-    for path, (file, time), (name, size, modified_now) in zip(
-        paths, sources_of(former, manifest_path), reader.found(), strict=True
+    for path, (file, stamp), (name, size, stamp_now) in zip(
+        paths, sources_of(former, manifest_path), spool.stamped(reader.found()), strict=True
     ):
-        changed = size != file["bytes"] or (time not in {None, modified_now} and not verify)
+        changed = size != file["bytes"] or (stamp not in {None, stamp_now} and not verify)
         if verify and not changed:
             with Path(path).open("rb") as content:
                 changed = hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]

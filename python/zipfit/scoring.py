@@ -8,6 +8,7 @@ from where the journal ends; if a filter looks at texts, from the start, but wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,9 @@ ALL_REJECTED = "all rows were rejected"
 class Task:
     """What a run works with."""
 
-    reader: _core.Reader
-    """Of the sources."""
+    opened: _core.Reader | None
+    """Of the sources; None while these are not copied."""
+    spool: Spool
     target_reader: _core.Reader
     target: _core.Texts
     filters: Filters
@@ -69,6 +71,11 @@ class Task:
     options: ScoreOptions
     threads: int
     """As in the options, but known."""
+
+    @functools.cached_property
+    def reader(self) -> _core.Reader:
+        """Of the sources, which are copied now if they have to be."""
+        return _open_sources(self.options, self.spool) if self.opened is None else self.opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +92,8 @@ def set_up(options: ScoreOptions, spool: Spool, *, leave_out_copies_of_target: b
     """Read all that is needed before the first row of the sources."""
     threads = _core.available_threads() if options.threads is None else options.threads
     counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
-    # Sources that are copied first come last, so that whatever else is wrong is told before that work.
-    reader = None if spool.lacks(options.source) else _open_sources(options, spool)
+    # Sources that are copied first are the last thing to be looked at, when all else is known to be right.
+    opened = None if spool.lacks(options.source) else _open_sources(options, spool)
     spool.fill([*options.target, *options.exclude])
     target_reader = _core.Reader(
         located(options.target, spool.paths),
@@ -100,12 +107,9 @@ def set_up(options: ScoreOptions, spool: Spool, *, leave_out_copies_of_target: b
         target = target_reader.rest(threads)
     with _field_named_by("--exclude-text"):
         filters = Filters(options, target if leave_out_copies_of_target else None, threads, spool.paths)
-    if reader is None:
-        _scorer(options, target, threads)
-        spool.fill(options.source)
-        reader = _open_sources(options, spool)
     return Task(
-        reader=reader,
+        opened=opened,
+        spool=spool,
         target_reader=target_reader,
         target=target,
         filters=filters,
@@ -116,6 +120,7 @@ def set_up(options: ScoreOptions, spool: Spool, *, leave_out_copies_of_target: b
 
 
 def _open_sources(options: ScoreOptions, spool: Spool) -> _core.Reader:
+    spool.fill(options.source)
     return _core.Reader(
         located(options.source, spool.paths),
         options.text,
@@ -150,14 +155,11 @@ def parameters_of(task: Task, resolved: dict[str, object]) -> dict[str, object]:
 
 def make_scorer(task: Task) -> tuple[_core.Scorer, dict[str, object]]:
     """Return the scorer, and the parameters that it has found."""
-    scorer = _scorer(task.options, task.target, task.threads)
-    return scorer, {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
-
-
-def _scorer(options: ScoreOptions, target: _core.Texts, threads: int) -> _core.Scorer:
+    options = task.options
     metric = DEFAULT_METRIC if options.metric is None else options.metric
     aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
-    return _core.Scorer(target, metric, options.compressor, aggregate, threads)
+    scorer = _core.Scorer(task.target, metric, options.compressor, aggregate, task.threads)
+    return scorer, {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
 
 
 def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object]) -> dict[str, Any]:

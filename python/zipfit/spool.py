@@ -14,11 +14,11 @@ import os
 import shutil
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from zipfit import remote
 from zipfit.errors import ParameterError
-from zipfit.paths import STANDARD_INPUT, is_copied
+from zipfit.paths import STANDARD_INPUT, is_copied, is_url
 from zipfit.progress import bytes_bar
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zipfit.progress import Meter
 
-__all__ = ["STDIN", "Spool"]
+__all__ = ["STDIN", "Spool", "Stamped", "far_away"]
 
 STDIN = "<stdin>"
 """What standard input is called in messages, as by other tools that read lines."""
@@ -44,6 +44,10 @@ _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _PARQUET_MAGIC = b"PAR1"
 
 
+Stamped: TypeAlias = tuple[str, int, "int | str | None"]
+"""An input: name, bytes, and what tells its states apart, time of change (of files) or version (of URLs) if known."""
+
+
 class Spool:
     """The copies of one run.
 
@@ -57,6 +61,7 @@ class Spool:
         self._directory = directory
         self.paths: dict[str, str] = {}
         """Where the copy of each input is that was asked for."""
+        self._versions: dict[str, str] = {}
 
     @property
     def has_copies(self) -> bool:
@@ -83,6 +88,13 @@ class Spool:
             self.paths[STANDARD_INPUT] = os.fspath(self._standard_input())
         if missing:
             self._fetch([remote.find(name) for name in missing])
+
+    def stamped(self, found: Iterable[tuple[str, int, int]]) -> list[Stamped]:
+        """Put what tells states of an input apart in place of the time of its copy."""
+        return [
+            (name, size, (self._versions.get(name) or None) if name in self.paths else modified)
+            for name, size, modified in found
+        ]
 
     def sha256(self, name: str) -> str:
         """Return the hash of a copy."""
@@ -139,6 +151,7 @@ class Spool:
                 done += copy.stat().st_size
                 tell(0)
         self.paths |= {url: os.fspath(copy) for url, copy in copies.items()}
+        self._versions |= {file.url: file.version for file in files}
 
     @contextlib.contextmanager
     def _partial(self, name: str) -> Iterator[Path]:
@@ -149,6 +162,19 @@ class Spool:
             yield partial
         finally:
             partial.unlink(missing_ok=True)
+
+
+def far_away(names: Iterable[str]) -> list[Stamped] | None:
+    """Return inputs as they are now, without copying any; None unless all are URLs of which this can be known."""
+    found: list[Stamped] = []
+    for name in names:
+        if not is_url(name):
+            return None
+        file = remote.find(name)
+        if file.bytes is None or not file.version:
+            return None
+        found.append((name, file.bytes, file.version))
+    return found
 
 
 def _name_of(file: remote.RemoteFile) -> str:

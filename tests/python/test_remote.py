@@ -95,7 +95,7 @@ def test_urls_give_the_rows_that_files_give(far: FarFileSystem) -> None:
         assert Path("out", name).read_bytes() == Path("near", name).read_bytes()
     assert {row["file"] for row in read_rows(Path("out/selection.jsonl"))} <= {A, B}
     assert [source["name"] for source in json.loads(Path("out/manifest.json").read_bytes())["sources"]] == [A, B]
-    assert [source["modified_ns"] for source in json.loads(Path("out/run.json").read_bytes())["sources"]] == [None] * 2
+    assert all(source["version"] for source in json.loads(Path("out/run.json").read_bytes())["sources"])
     # The copies are gone.
     assert names("out") == OUTPUT_NAMES
     assert far.fetched == ["/datasets/me/pool/a.jsonl", "/datasets/me/pool/b.jsonl.gz"]
@@ -175,9 +175,22 @@ def test_a_file_that_changed_before_the_run_went_on_is_fetched_again(far: FarFil
 def test_a_finished_run_by_url_is_known_again(far: FarFileSystem) -> None:
     pipeline.select(options(A, B))
     assert pipeline.select(options(A, B, resume=True)).already_done
+    # Without fetching anything again.
+    assert len(far.fetched) == 2
     far.pipe_file("/datasets/me/pool/a.jsonl", lines_of([{"text": "something new"}]))
     with pytest.raises(errors.MismatchError, match="it was another one: sources differ"):
         pipeline.select(options(A, B, resume=True))
+
+
+def test_a_finished_run_with_a_file_beside_a_url_is_known_again(far: FarFileSystem) -> None:
+    pipeline.select(options(A, "pool.jsonl"))
+    assert pipeline.select(options(A, "pool.jsonl", resume=True)).already_done
+    far.pipe_file("/datasets/me/pool/a.jsonl", far.cat_file("/datasets/me/pool/a.jsonl"))
+    assert pipeline.select(options(A, "pool.jsonl", resume=True)).already_done
+    far.pipe_file("/datasets/me/pool/a.jsonl", b" " + far.cat_file("/datasets/me/pool/a.jsonl"))
+    with pytest.raises(errors.MismatchError, match="it was another one: sources differ"):
+        pipeline.select(options(A, "pool.jsonl", resume=True))
+    assert names("out") == OUTPUT_NAMES
 
 
 def test_a_file_of_which_too_little_comes_is_an_error(far: FarFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
