@@ -84,6 +84,7 @@ def test_all_names_everything_public() -> None:
         "paths",
         "pipeline",
         "progress",
+        "remote",
         "run",
         "scores",
         "scoring",
