@@ -89,6 +89,7 @@ def test_all_names_everything_public() -> None:
         "scores",
         "scoring",
         "shards",
+        "spool",
         "workplace",
         "writing",
     }
