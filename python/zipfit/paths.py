@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -29,7 +30,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]+://")
 
 def is_url(name: str) -> bool:
     """Whether a name is a URL, and not that of a file."""
-    return _URL.match(name) is not None and not Path(name).exists()
+    # `Path.exists` fails for a name that no file could have, and signed URLs are long.
+    return _URL.match(name) is not None and not os.path.exists(name)  # noqa: PTH110
 
 
 def is_copied(name: str) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import glob
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ def suffix_of(url: str) -> str:
     url = next((part for part in url.split("::") if "://" in part), url)
     path = urlsplit(url).path if url.lower().startswith(("http:", "https:")) else url
     name = path.rsplit("/", 1)[-1]
-    suffixes = [part for part in name.split(".")[1:] if part.isascii() and part.isalnum()]
+    suffixes = [part for part in name.split(".")[1:] if re.fullmatch("[A-Za-z0-9]{1,16}", part)]
     return "".join("." + part for part in suffixes[-2:])
 
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from zipfit.progress import Meter
 
-__all__ = ["STDIN", "Spool", "Stamped", "far_away"]
+__all__ = ["Spool", "Stamped", "far_away"]
 
-STDIN = "<stdin>"
+_STDIN = "<stdin>"
 """What standard input is called in messages, as by other tools that read lines."""
 
 _PIECE_BYTES = 1 << 20
@@ -200,7 +200,7 @@ def _read_piece(stream: BinaryIO) -> bytes:
     try:
         return stream.read1(_PIECE_BYTES)  # type: ignore[attr-defined, no-any-return]
     except OSError as error:
-        error.filename = STDIN
+        error.filename = _STDIN
         raise
 
 

@@ -311,6 +311,8 @@ def test_urls_that_mean_nothing_are_refused(far: FarFileSystem) -> None:
         ("zip://rows.tsv::https://host/all.zip", ".tsv"),
         ("simplecache::s3://bucket/pool.txt", ".txt"),
         ("s3://bucket/odd.na me.jsonl", ".jsonl"),
+        ("https://host/pool.jsonl?signature=" + "a" * 5_000, ".jsonl"),
+        ("s3://bucket/pool." + "a" * 5_000, ""),
     ],
 )
 def test_the_suffix_of_a_url_says_what_the_file_is(url: str, suffix: str) -> None:
