@@ -1,8 +1,9 @@
 //! The one error type: what went wrong, where, and a stable code.
 //!
-//! A message is one sentence in lower case without a full stop: the place first (`pool.jsonl:3 (byte 57): ...` or
-//! `source row 17: ...`), then what was found against what was expected, then the next step. Layers add the place
-//! they know (`with_row`, `with_path`) as the error passes through them. Quoted input is cut by [`quote`].
+//! A message is one sentence in lower case without a full stop: the place first (`pool.jsonl:3 (byte 57): ...`,
+//! `pool.parquet (row group 2, index 57): ...` or `source row 17: ...`), then what was found against what was
+//! expected, then the next step. Layers add the place they know (`with_row`, `with_path`) as the error passes through
+//! them. Quoted input is cut by [`quote`].
 
 use std::fmt;
 use std::io;
@@ -73,6 +74,10 @@ pub struct Place {
     pub line: Option<u64>,
     /// Offset in the decompressed file, from 0.
     pub byte: Option<u64>,
+    /// Row group of a Parquet file, from 0.
+    pub row_group: Option<u32>,
+    /// Position in the row group, from 0.
+    pub index: Option<u64>,
 }
 
 /// A cause and its place.
@@ -137,6 +142,14 @@ impl Error {
         self
     }
 
+    /// The same error at this row group of its Parquet file and this row of the group, both from 0.
+    #[must_use]
+    pub fn with_row_group(mut self, row_group: u32, index: u64) -> Error {
+        self.place.row_group = Some(row_group);
+        self.place.index = Some(index);
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn cause(&self) -> &Cause {
@@ -147,6 +160,24 @@ impl Error {
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The sentence without the place.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.cause {
+            Cause::Parameter(message)
+            | Cause::TextType(message)
+            | Cause::BadRow(message)
+            | Cause::InvalidText(message)
+            | Cause::Truncated(message)
+            | Cause::OutputExists(message)
+            | Cause::Mismatch(message) => message.clone(),
+            Cause::EmptyTarget => "target has 0 rows; alignment needs at least 1".to_owned(),
+            Cause::Io(error) => error.to_string(),
+            Cause::Interrupted => "interrupted".to_owned(),
+            Cause::Internal(message) => format!("{message}; this is a bug in zipfit, please report it"),
+        }
     }
 
     /// Code that stays the same over versions, for programs that read logs.
@@ -178,6 +209,9 @@ impl fmt::Display for Place {
             if let Some(byte) = self.byte {
                 write!(f, " (byte {byte})")?;
             }
+            if let (Some(row_group), Some(index)) = (self.row_group, self.index) {
+                write!(f, " (row group {row_group}, index {index})")?;
+            }
             f.write_str(": ")
         } else if let (Some(side), Some(row)) = (self.side, self.row) {
             write!(f, "{side} row {row}: ")
@@ -189,20 +223,7 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.place)?;
-        match &self.cause {
-            Cause::Parameter(message)
-            | Cause::TextType(message)
-            | Cause::BadRow(message)
-            | Cause::InvalidText(message)
-            | Cause::Truncated(message)
-            | Cause::OutputExists(message)
-            | Cause::Mismatch(message) => f.write_str(message),
-            Cause::EmptyTarget => f.write_str("target has 0 rows; alignment needs at least 1"),
-            Cause::Io(error) => error.fmt(f),
-            Cause::Interrupted => f.write_str("interrupted"),
-            Cause::Internal(message) => write!(f, "{message}; this is a bug in zipfit, please report it"),
-        }
+        write!(f, "{}{}", self.place, self.sentence())
     }
 }
 
@@ -242,6 +263,8 @@ mod tests {
         let error = error.with_path(Path::new("pool.jsonl")).with_line(18, 931);
         assert_eq!(error.to_string(), "pool.jsonl:18 (byte 931): null text");
         assert_eq!(error.code(), "ZF-ROW");
+        let error = Error::bad_row("null text").with_path(Path::new("pool.parquet")).with_row_group(2, 57);
+        assert_eq!(error.to_string(), "pool.parquet (row group 2, index 57): null text");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use zipfit::error::{Cause, Error, Side};
-use zipfit::read::{Fields, OtherFields, Reader, read_lines};
+use zipfit::read::{Batch, Fields, LinePlace, OtherFields, Places, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result, Texts};
 
@@ -23,8 +23,27 @@ fn fields() -> Fields {
     Fields::new("text", &OtherFields::default()).unwrap()
 }
 
+fn options() -> ReadOptions {
+    ReadOptions { batch_bytes: BATCH_BYTES, ..ReadOptions::default() }
+}
+
 fn open(paths: &[PathBuf]) -> Result<Reader> {
-    Reader::open(paths.to_vec(), fields(), Side::Source, BATCH_BYTES)
+    Reader::open(paths.to_vec(), fields(), Side::Source, options())
+}
+
+fn batches(reader: &mut Reader) -> Vec<Batch> {
+    std::iter::from_fn(|| reader.next_batch(2, &Control::default()).unwrap()).collect()
+}
+
+fn line_places(batch: Batch) -> Vec<LinePlace> {
+    match batch.places {
+        Places::Lines(places) => places,
+        Places::Parquet(_) => panic!("lines have no places in row groups"),
+    }
+}
+
+fn places(reader: &mut Reader) -> Vec<LinePlace> {
+    batches(reader).into_iter().flat_map(line_places).collect()
 }
 
 fn read(paths: &[PathBuf]) -> Result<Vec<String>> {
@@ -70,8 +89,8 @@ fn rows_and_their_places_are_the_same_in_every_container() {
         let paths = [save(top.path(), name, content)];
         assert_eq!(read(&paths).unwrap(), ["one", "two", "three"], "{name}");
         let mut reader = open(&paths).unwrap();
-        reader.rest(1, &Control::default()).unwrap();
-        let places: Vec<_> = reader.places().iter().map(|place| (place.line, place.byte, place.length)).collect();
+        let places = places(&mut reader);
+        let places: Vec<_> = places.iter().map(|place| (place.line, place.byte, place.length)).collect();
         assert_eq!(places, [(1, 3, 15), (4, 25, 28), (5, 54, 17)], "{name}");
         assert_eq!(reader.bytes_read(), reader.bytes_total());
     }
@@ -82,9 +101,9 @@ fn lines_are_given_back_as_they_lie_in_the_file() {
     let top = tempfile::tempdir().unwrap();
     for (name, content) in [("a.jsonl", LINES.as_bytes().to_vec()), ("a.jsonl.zst", zstd(LINES.as_bytes()))] {
         let paths = vec![save(top.path(), name, content)];
-        let lines = read_lines(paths.clone(), &[2, 0, 2], 3, &Control::default()).unwrap();
+        let lines = read_lines(paths.clone(), TextBy::Line, &[2, 0, 2], 3, &Control::default()).unwrap();
         assert_eq!(lines, [&b"{\"text\": \"three\"}"[..], b"{\"text\": \"one\"}", b"{\"text\": \"three\"}"]);
-        let error = read_lines(paths, &[0], 4, &Control::default()).unwrap_err();
+        let error = read_lines(paths, TextBy::Line, &[0], 4, &Control::default()).unwrap_err();
         let expected = format!("{name}: the file has 3 rows but 4 were ranked; pass the source that was ranked");
         assert_eq!(message(&error, top.path()), expected);
     }
@@ -106,7 +125,7 @@ fn the_first_fault_is_told_on_any_number_of_threads() {
     let content: String = (0..5000).map(|row| if row < 700 { "{\"text\": \"a\"}\n" } else { "{}\n" }).collect();
     let paths = vec![save(top.path(), "bad.jsonl", content)];
     for threads in [1, 2, 8] {
-        let mut reader = Reader::open(paths.clone(), fields(), Side::Source, 1 << 20).unwrap();
+        let mut reader = Reader::open(paths.clone(), fields(), Side::Source, ReadOptions::default()).unwrap();
         assert_eq!(reader.next_batch(threads, &Control::default()).unwrap_err().place().row, Some(700));
     }
 }
@@ -170,15 +189,85 @@ fn missing_files_and_directories_are_told_before_anything_is_read() {
 }
 
 #[test]
+fn bad_rows_are_handed_over_and_the_others_keep_their_numbers() {
+    let top = tempfile::tempdir().unwrap();
+    let long = format!("{{\"text\": \"{}\"}}", "x".repeat(600_000));
+    let content = format!(
+        "{{\"text\": \"a\", \"id\": \"b\\n\"}}\n[1]\n{long}\n\n{{\"text\": 5, \"id\": 6}}\n{{\"text\": \"e\", \"id\": 7.0}}"
+    );
+    for (name, content) in [("a.jsonl", content.clone().into_bytes()), ("a.jsonl.gz", gzip(content.as_bytes()))] {
+        let paths = vec![save(top.path(), name, content)];
+        for batch_rows in [1, 2, 100] {
+            let options = ReadOptions { batch_rows, max_row_bytes: 1000, skip_bad_rows: true, ..options() };
+            let found = batches(&mut Reader::open(paths.clone(), fields(), Side::Source, options).unwrap());
+            let rows: Vec<usize> = found.iter().flat_map(|batch| batch.rows.clone()).collect();
+            assert_eq!(rows, [0, 4]);
+            let ids: Vec<u8> = found.iter().flat_map(|batch| batch.ids.bytes.clone()).collect();
+            assert_eq!(String::from_utf8(ids).unwrap(), "b\n7.0");
+            let rejected = found.iter().flat_map(|batch| &batch.rejected);
+            let rejected: Vec<_> =
+                rejected.map(|bad| (bad.row, bad.error.place().line.unwrap(), bad.error.code())).collect();
+            assert_eq!(rejected, [(1, 2, "ZF-ROW"), (2, 3, "ZF-ROW"), (3, 5, "ZF-TYPE")]);
+            let sentence = found.iter().flat_map(|batch| &batch.rejected).nth(1).unwrap().error.sentence();
+            let expected = "the line is longer than 1000 bytes, the most that max_row_bytes allows; split the row or raise \
+                            the limit";
+            assert_eq!(sentence, expected);
+        }
+    }
+}
+
+#[test]
+fn a_line_may_have_as_many_bytes_as_are_allowed_whatever_its_terminator() {
+    let top = tempfile::tempdir().unwrap();
+    let line = "{\"text\": \"abc\"}";
+    for end in ["", "\n", "\r\n"] {
+        let path = save(top.path(), "a.jsonl", format!("{line}{end}"));
+        for (short, expected) in [(0, true), (1, false)] {
+            let options = ReadOptions { max_row_bytes: (line.len() - short) as u32, ..options() };
+            let mut reader = Reader::open(vec![path.clone()], fields(), Side::Source, options).unwrap();
+            assert_eq!(reader.next_batch(1, &Control::default()).is_ok(), expected);
+        }
+    }
+}
+
+#[test]
+fn reading_goes_on_at_the_end_of_any_batch() {
+    let top = tempfile::tempdir().unwrap();
+    let paths = [
+        save(top.path(), "a.jsonl", LINES),
+        save(top.path(), "b.jsonl.gz", gzip(LINES.as_bytes())),
+        save(top.path(), "c.jsonl.zst", zstd(LINES.as_bytes())),
+    ];
+    let options = ReadOptions { batch_rows: 1, ..options() };
+    let read = || Reader::open(paths.to_vec(), fields(), Side::Source, options).unwrap();
+    let mut whole = read();
+    let places = places(&mut whole);
+    for stop in 0..=places.len() {
+        let mut first = read();
+        for _ in 0..stop {
+            first.next_batch(1, &Control::default()).unwrap();
+        }
+        let mut second = read();
+        second.resume(first.position(), first.finished().to_vec()).unwrap();
+        let rest = batches(&mut second);
+        let rows: Vec<usize> = rest.iter().flat_map(|batch| batch.rows.clone()).collect();
+        assert_eq!(rest.into_iter().flat_map(line_places).collect::<Vec<_>>(), places[stop..]);
+        assert_eq!(rows, (stop..9).collect::<Vec<_>>());
+        assert_eq!(second.finished(), whole.finished());
+    }
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_read_is_an_error() {
     let top = tempfile::tempdir().unwrap();
     let path = save(top.path(), "a.jsonl", LINES);
     let mut reader = open(std::slice::from_ref(&path)).unwrap();
-    reader.rest(1, &Control::default()).unwrap();
+    let places = places(&mut reader);
     fs::write(&path, "{\"text\": \"other\"}\n").unwrap();
     let mut output = Output::create(&top.path().join("out"), &[], false).unwrap();
     let selected = Selected { rows: &[0], ranks: &[0], scores: &[1.0], coverage: None };
-    let error = copy_rows(&mut output, &reader, selected, &Control::default()).unwrap_err();
+    let error = copy_rows(&mut output, &reader, &Places::Lines(places[..1].to_vec()), selected, &Control::default())
+        .unwrap_err();
     assert_eq!(
         message(&error, top.path()),
         "a.jsonl: the file changed while it was read; run again when it is at rest"
@@ -194,10 +283,11 @@ fn chosen_rows_are_written_with_their_bytes_and_their_places() {
     let paths =
         [save(top.path(), "a.jsonl", LINES), save(top.path(), "b.jsonl.gz", gzip(b"{\"text\":\"four\",\"id\":\"x\"}"))];
     let mut reader = open(&paths).unwrap();
-    reader.rest(1, &Control::default()).unwrap();
+    let places = places(&mut reader);
+    let chosen = Places::Lines(vec![places[3], places[1], places[0]]);
     let mut output = Output::create(top.path(), &[], false).unwrap();
     let selected = Selected { rows: &[3, 1, 0], ranks: &[0, 1, 2], scores: &[0.5, 0.25, 1e-9], coverage: None };
-    let written = copy_rows(&mut output, &reader, selected, &Control::default()).unwrap();
+    let written = copy_rows(&mut output, &reader, &chosen, selected, &Control::default()).unwrap();
     output.commit().unwrap();
     let content = fs::read_to_string(top.path().join("selected.jsonl")).unwrap();
     let expected = "{\"text\":\"four\",\"id\":\"x\"}\n{ \"id\":7,\"text\":\"tw\\u006f\" }\n{\"text\": \"one\"}\n";
@@ -224,7 +314,7 @@ proptest! {
         let top = tempfile::tempdir().unwrap();
         let lines: Vec<String> = rows.iter().map(|text| serde_json::json!({"n": 1, "text": text}).to_string()).collect();
         let path = save(top.path(), "rows.jsonl", lines.join("\n"));
-        let mut reader = Reader::open(vec![path], fields(), Side::Source, batch_bytes).unwrap();
+        let mut reader = Reader::open(vec![path], fields(), Side::Source, ReadOptions { batch_bytes, ..options() }).unwrap();
         let texts = reader.rest(2, &Control::default()).unwrap();
         prop_assert_eq!(texts.sha256(), Texts::from_iter(&rows).sha256());
     }

@@ -14,7 +14,7 @@ pub use random::random;
 use serde_json::{Value, json};
 use zipfit::codec::Codec;
 use zipfit::error::Side;
-use zipfit::read::{BATCH_BYTES, Fields, OtherFields, Reader};
+use zipfit::read::{Fields, OtherFields, ReadOptions, Reader};
 use zipfit::{Control, Error, Result, Texts, TextsBuilder};
 
 /// What can be said on the command line.
@@ -138,7 +138,7 @@ impl Options {
 }
 
 fn read(path: &std::path::Path, side: Side) -> Result<Texts> {
-    Reader::open(vec![path.to_owned()], Fields::new("text", &OtherFields::default())?, side, BATCH_BYTES)?
+    Reader::open(vec![path.to_owned()], Fields::new("text", &OtherFields::default())?, side, ReadOptions::default())?
         .rest(zipfit::parallel::available_threads(), &Control::default())
 }
 

@@ -15,7 +15,7 @@ import warnings
 
 from zipfit import errors
 from zipfit._core import __version__, debug_build
-from zipfit.api import compressed_size, ncd, ncd_matrix, rank
+from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
 from zipfit.filters import contaminated, duplicates
 from zipfit.ranking import Ranking
@@ -35,6 +35,7 @@ __all__ = [
     "cover",
     "duplicates",
     "errors",
+    "load_scores",
     "ncd",
     "ncd_matrix",
     "rank",

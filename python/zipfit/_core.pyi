@@ -5,9 +5,9 @@ release the GIL, answer Ctrl-C within half a second and call ``progress(done)`` 
 times a second, ``done`` counting source rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
+from typing import Literal, NotRequired, Self, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ __all__ = [
     "Cover",
     "ExactDuplicates",
     "Output",
+    "Places",
     "Reader",
+    "ScoreTable",
+    "ScoreWriter",
     "Scorer",
     "Texts",
     "__version__",
@@ -46,8 +49,10 @@ __all__ = [
 
 _Progress: TypeAlias = Callable[[int], object]
 _Side: TypeAlias = Literal["source", "target", "against"]
+_TextBy: TypeAlias = Literal["line", "document"]
 
 __version__: str
+MAX_ROW_BYTES: int
 debug_build: bool
 """True when built without optimisation; such a build is tens of times slower."""
 
@@ -73,8 +78,10 @@ class Texts:
     def from_arrow(data: object, column: str | None, side: _Side) -> Texts:
         """Take an object with ``__arrow_c_stream__`` or ``__arrow_c_array__`` without copying its texts."""
     @staticmethod
-    def from_files(paths: Sequence[str], text: str, side: _Side, threads: int | None = None) -> Texts:
-        """Read the texts of JSON Lines files; ``text`` is a field or a template."""
+    def from_files(
+        paths: Sequence[str], text: str, side: _Side, threads: int | None = None, text_by: _TextBy = "line"
+    ) -> Texts:
+        """Read the texts of files as a `Reader` does; ``text`` is a field, a path, a template or a preset."""
     @staticmethod
     def concat(sets: Sequence[Texts]) -> Texts:
         """The texts of several sets, one set after another, without copying them."""
@@ -245,9 +252,21 @@ class InputFile(TypedDict):
     """Of the bytes on disk."""
     rows: int
 
+@type_check_only
+class RejectedRow(TypedDict):
+    row: int
+    file: str
+    line: NotRequired[int]
+    byte: NotRequired[int]
+    row_group: NotRequired[int]
+    """With ``index`` in place of ``line`` and ``byte`` for a row of a Parquet file."""
+    index: NotRequired[int]
+    code: str
+    message: str
+
 @final
 class Batch:
-    """Some 4 MiB of consecutive rows."""
+    """Some 4 MiB of consecutive rows, without those that are rejected."""
 
     def __len__(self) -> int: ...
     @property
@@ -256,14 +275,25 @@ class Batch:
     def tokens(self) -> NDArray[np.int64] | None:
         """The values of ``token_field``; None when there is none."""
     @property
-    def groups(self) -> NDArray[np.int64] | None:
-        """The group of each row as an index into ``Reader.group_names()``; None without ``group_field``."""
+    def places(self) -> Places:
+        """Where the rows lie."""
+    def columns(self) -> dict[str, Column]:
+        """The columns of `ScoreWriter`, as far as they are known from reading.
+
+        All but ``score``, ``left_out`` and ``left_out_by``; ``group`` holds JSON, so that 1, 1.0 and "1" are three.
+        """
+    @property
+    def rejected(self) -> list[RejectedRow]:
+        """Rows that cannot be read, for ``skip_bad_rows``; the message has nothing of their text."""
 
 @final
 class Reader:
-    """Rows of JSON Lines files (plain, .gz, .zst), in the order of the files; remembers the place of each.
+    """Rows of files, in the order of the files. Reads ahead on a thread of its own.
 
-    The constructor opens every file, so that a missing one is told before the work begins.
+    The suffix decides: .csv is comma-separated, .tsv and .tab are tab-separated, .txt, .text and .md are text, .parquet
+    and .pq are Parquet, all others are JSON Lines; all but Parquet plain, or with .gz or .zst behind.
+    The constructor opens every file, so that a missing one is told before the work begins; so are Parquet beside other
+    files, a Parquet file without a column that is needed, and sources in Parquet whose columns are not the same.
     """
 
     def __new__(
@@ -271,34 +301,51 @@ class Reader:
         paths: Sequence[str],
         text: str,
         side: _Side = "source",
+        *,
         id_field: str | None = None,
         token_field: str | None = None,
-        batch_bytes: int = ...,
         group_field: str | None = None,
+        batch_rows: int | None = None,
+        max_row_bytes: int | None = None,
+        skip_bad_rows: bool = False,
+        keep_places: bool = False,
+        text_by: _TextBy = "line",
     ) -> Self:
-        """``id_field=None``: the field ``id`` where a row has one. A row without a field named here is an error."""
+        """Every field is a key of the row, or a path such as ``meta.id``; ``text`` may be a template or a preset, too.
+
+        ``id_field=None``: the field ``id`` where a row has one. A row without a field named here is a bad one, and so
+        is one with more than ``max_row_bytes`` (None: 64 MiB). Bad rows are an error, or with ``skip_bad_rows`` in
+        ``Batch.rejected``. ``batch_rows=None``: as many as make 4 MiB. ``keep_places``: for errors about rows.
+        ``text_by``: what a row of a text file is.
+        """
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
     def rest(self, threads: int | None = None) -> Texts:
         """The texts of all rows that are left."""
-    @staticmethod
-    def scan(paths: Sequence[str], total: int) -> Reader:
-        """Only find the places of all rows; ParameterError when there are not `total` of them."""
-    def group_names(self) -> list[str]:
-        """The groups of the rows read until now, as JSON, in the order of their first rows."""
     @property
-    def rows(self) -> int:
-        """Rows read until now."""
-    def place(self, row: int) -> tuple[str, int, int]:
-        """The file of a row that was read, its line (from 1) and byte (from 0)."""
+    def position(self) -> tuple[int, int, int, int]:
+        """The end of the last batch: file, bytes and lines read of it, rows of all files (rejected ones too).
+
+        In Parquet rows of the row group and row groups take the places of bytes and lines.
+        """
+    def resume(self, position: tuple[int, int, int, int], finished: Sequence[InputFile]) -> None:
+        """Go on from the ``position`` of another reader of the same files, whose ``files()`` were ``finished``."""
+    @staticmethod
+    def scan(paths: Sequence[str], total: int, text_by: _TextBy = "line") -> tuple[Reader, Places]:
+        """Only find the places of all rows; ParameterError when there are not `total` of them."""
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the files are Parquet: for ``ScoreWriter(parquet_places=...)``."""
     @property
     def bytes_read(self) -> int:
         """Bytes on disk read until now, over all files."""
     @property
     def bytes_total(self) -> int:
         """Bytes on disk of all files."""
+    def found(self) -> list[tuple[str, int, int]]:
+        """Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
     def files(self) -> list[InputFile]:
-        """One entry a file; to be asked after the last batch."""
+        """One entry a file that was read to its end."""
 
 @type_check_only
 class OutputFile(TypedDict):
@@ -317,16 +364,26 @@ class Output:
 
     def __new__(cls, directory: str, names: Sequence[str], overwrite: bool = False) -> Self: ...
     def write(self, name: str, data: bytes) -> OutputFile: ...
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> OutputFile: ...
+    def partial(self, name: str) -> str:
+        """Where a file is until it is committed."""
     def copy_rows(
         self,
         reader: Reader,
+        places: Places,
         rows: NDArray[np.int64],
         ranks: NDArray[np.int64],
         scores: NDArray[np.float64],
         coverage: NDArray[np.float64] | None = None,
         progress: _Progress | None = None,
     ) -> list[OutputFile]:
-        """Write ``selected.jsonl`` (the rows' own lines, in the order given) and ``selection.jsonl`` (their places)."""
+        """Write ``selected.jsonl`` (the rows as `read_lines` gives them, in this order) and ``selection.jsonl``.
+
+        Rows of Parquet files become ``selected.parquet``, with every column and the first file's metadata, and have
+        ``row_group`` and ``index`` in place of ``line``. The files come back in this order.
+
+        Only the files and the field of the id are asked of the reader, which need not have read anything.
+        """
     def write_rows(
         self,
         lines: Sequence[bytes],
@@ -339,13 +396,15 @@ class Output:
     def write_left_out(
         self,
         reader: Reader | None,
-        contaminated: NDArray[np.int64],
-        duplicates: NDArray[np.int64],
-        copies_of_target: NDArray[np.int64],
+        places: Places | None,
+        rows: NDArray[np.int64],
+        reasons: Sequence[str],
+        others: NDArray[np.int64],
     ) -> OutputFile:
-        """Write ``left_out.jsonl``, by row; arrays of shape (m, 2): a row and the row that speaks against it.
+        """Write ``left_out.jsonl``, in the order given: rows, why each is left out, and the row that speaks against it.
 
-        Without a reader the rows are in memory; their ``file`` and ``line`` are null.
+        Reasons are contaminated, duplicate and copy_of_target. Without a reader the rows are in memory; their ``file``
+        and ``line`` are null. Rows of Parquet files have ``row_group`` and ``index`` in place of ``line``.
         """
     def commit(self) -> None:
         """Flush everything to disk and rename, in the order of writing (so write the manifest last)."""
@@ -354,10 +413,82 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int) -> list[str]:
-    """The lines of the given rows (any order), as they stand in the files, without terminator.
+# The table of scores. Strings of a column are a pair: bytes of each (int32, -1 for a null) and the UTF-8 of all.
 
-    ``total`` is the number of rows that were ranked; other files than those are a ParameterError.
+Strings: TypeAlias = tuple[NDArray[np.int32], bytes]
+Column: TypeAlias = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float64] | Strings
+
+@final
+class ScoreWriter:
+    """Writes ``scores.parquet`` into an `Output`, which does not commit before ``finish``.
+
+    Columns: ``row`` (int64), ``file`` (int32); ``line``, ``byte``, ``length`` (int64), or with ``parquet_places``
+    ``row_group`` (int32), ``index`` (int64); ``id`` (strings, nullable), ``size`` (int64), ``score`` (float64); with
+    ``tokens`` ``tokens`` (int64), with ``groups`` ``group`` (strings), with ``left_out`` ``left_out`` (strings,
+    nullable) and ``left_out_by`` (int64, -1 for a null). No number but a score may be negative.
+    """
+
+    def __new__(
+        cls,
+        output: Output,
+        *,
+        parquet_places: bool = False,
+        tokens: bool = False,
+        groups: bool = False,
+        left_out: bool = False,
+    ) -> Self: ...
+    def add(self, columns: Mapping[str, Column]) -> None:
+        """Append rows, all columns of one length; the file's bytes do not depend on how rows are cut into calls.
+
+        An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
+        """
+    def finish(self) -> OutputFile: ...
+
+@final
+class ScoreTable:
+    """A ``scores.parquet``. The constructor reads its description only; columns are read when they are asked for.
+
+    A damaged file is a MismatchError or a TruncatedInputError, but a flipped bit in a page may give another score:
+    ``verify`` against the manifest finds every change.
+    """
+
+    def __new__(cls, path: str) -> Self: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def verify(self, sha256: str) -> None:
+        """MismatchError unless this is the hash of the whole file."""
+    def int64(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers, int64 (N,); -1 for a null."""
+    def float64(self, name: str) -> NDArray[np.float64]: ...
+    def strings(self, name: str, positions: NDArray[np.int64] | None = None) -> Strings:
+        """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
+    def codes(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
+        """A column of strings as numbers, in the order of their coming, -1 for a null; and the strings."""
+    def places(self, positions: NDArray[np.int64]) -> Places:
+        """Where the rows of the lines ``positions`` of the table lie; only their row groups are read."""
+
+@final
+class Places:
+    """Where rows lie in their source files."""
+
+    @staticmethod
+    def from_columns(columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32]]) -> Places:
+        """The inverse of ``columns``; other columns are passed over."""
+    @staticmethod
+    def concat(parts: Sequence[Places]) -> Places: ...
+    def take(self, positions: NDArray[np.int64]) -> Places:
+        """Those at ``positions``, in any order."""
+    def __len__(self) -> int: ...
+    def columns(self) -> dict[str, NDArray[np.int64] | NDArray[np.int32]]:
+        """The columns of places as `ScoreWriter` takes them."""
+
+def read_lines(paths: Sequence[str], rows: NDArray[np.int64], total: int, text_by: _TextBy = "line") -> list[str]:
+    """The given rows (any order): lines of JSON Lines as they stand in the files, others as JSON objects.
+
+    ``total`` is the number of rows that were ranked; other files than those are a ParameterError, and so is a
+    Parquet file, whose rows are no lines.
     """
 
 def peak_memory_bytes() -> int | None:

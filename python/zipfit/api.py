@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from typing import overload
 
@@ -61,8 +62,9 @@ def rank(
         How the distances to all targets become one score: "mean" (default, the paper's), "max" (the nearest target
         alone) or "top-M" (the mean over the M nearest). "gain" takes "mean" alone.
     text
-        Column of the texts in a table; in a file a field, or a template such as ``"{prompt}\n{answer}"``. None, the
-        default: ``"text"`` if it is there, else the only column.
+        Column of the texts in a table; in a file a field, a path such as ``"meta.text"``, a template such as
+        ``"{prompt}\n{answer}"``, or a preset: ``"messages"`` (chat), ``"sharegpt"`` or ``"alpaca"``. None, the default:
+        ``"text"`` if it is there, else the only column.
     target_text
         The same for `target`. None, the default: as `text`, if `target` is a table or a file.
     threads
@@ -223,6 +225,35 @@ def compressed_size(
     if isinstance(x, (str, bytes)):
         return _core.compressed_size(to_bytes(x, "x"), compressor)
     return _core.compressed_sizes(to_texts(x, text=None, side="source", threads=threads), compressor, threads)
+
+
+def load_scores(directory: str | os.PathLike[str]) -> Ranking:
+    """Load the scores that ``zipfit score``, or ``zipfit select`` without ``--cover``, left in a directory.
+
+    Parameters
+    ----------
+    directory
+        With ``scores.parquet`` and ``manifest.json``, which vouches for it.
+
+    Returns
+    -------
+    Ranking
+        As `zipfit.rank` of the same rows, with one entry for each row of the sources, in their order. Rows that were
+        rejected have the score NaN; they cannot be chosen, nor can those that filters left out.
+
+    Raises
+    ------
+    MismatchError
+        The table is damaged, or not the one that the manifest describes.
+    ParameterError
+        The directory has no scores, or its run is not finished.
+    OSError
+        A file cannot be read.
+    """
+    # Imported here because most who import zipfit have no such directory.
+    from zipfit import scores
+
+    return scores.load(directory)
 
 
 def _rows_bar(rows: int, wanted: bool) -> contextlib.AbstractContextManager[Callable[[int], None] | None]:

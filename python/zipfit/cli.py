@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zipfit import cli_options as given
 from zipfit.demo import DEFAULT_MODULE
 from zipfit.errors import InternalError, ZipfitError
 from zipfit.inputs import DEFAULT_TEXT
 
 if TYPE_CHECKING:
-    from zipfit.pipeline import SelectResult
+    from zipfit.pipeline import Result, ScoreOptions
 
 DONE, BUG, WRONG_INPUT, MACHINE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses."""
@@ -40,18 +41,6 @@ app = typer.Typer(
     "distance. Start with `zipfit demo`.",
 )
 
-AMOUNT = "How much to choose: exactly one of"
-WAY = "How to choose"
-ROWS = "Rows and texts"
-SCORE = "Score"
-OUTPUT = "Output"
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Threads; all CPUs that may be used, if not given. Results do not depend on it."),
-]
-
 
 @app.callback(invoke_without_command=True)
 def root(
@@ -68,230 +57,119 @@ def root(
 
 @app.command()
 def select(
-    source: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="JSON Lines files to choose from: plain, .gz or .zst.")
-    ],
+    source: given.SourceOrScores = None,
     *,
-    target: Annotated[
-        list[str],
-        typer.Option(metavar="FILE", help="JSON Lines file with examples of what is wanted; may be repeated."),
-    ],
-    top_k: Annotated[int | None, typer.Option(metavar="K", help="The K best rows.", rich_help_panel=AMOUNT)] = None,
-    top_fraction: Annotated[
-        float | None, typer.Option(metavar="P", help="The best P of all rows, 0 < P <= 1.", rich_help_panel=AMOUNT)
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="T", help="All rows with a score of T or more.", rich_help_panel=AMOUNT)
-    ] = None,
-    budget_bytes: Annotated[
-        int | None,
-        typer.Option(
-            metavar="B",
-            help="The best rows, at most B bytes of text together; ends at the first row that does not fit, which "
-            "--cover passes over.",
-            rich_help_panel=AMOUNT,
-        ),
-    ] = None,
-    budget_tokens: Annotated[
-        int | None,
-        typer.Option(
-            metavar="B",
-            help="The same with at most B tokens together; needs --token-field or --tokenizer.",
-            rich_help_panel=AMOUNT,
-        ),
-    ] = None,
-    cover: Annotated[
-        bool,
-        typer.Option(
-            "--cover",
-            help="Choose rows that together cover what the target contains, not the best by a score of each; holds "
-            "all texts in memory. With --top-k, --budget-bytes or --budget-tokens.",
-            rich_help_panel=WAY,
-        ),
-    ] = False,
-    beta: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="Occurrences at which a piece of the target is half covered, for --cover; derived from the budget, if "
-            "not given.",
-            rich_help_panel=WAY,
-        ),
-    ] = None,
-    sample: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T",
-            help="Draw --top-k rows in proportion to exp(score / T), in place of the best.",
-            rich_help_panel=WAY,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="For --sample; 0, if not given.", rich_help_panel=WAY)
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="FIELD", help="Choose --top-k rows of each group that FIELD names.", rich_help_panel=WAY),
-    ] = None,
-    text: Annotated[
-        str,
-        typer.Option(
-            metavar="FIELD|TEMPLATE",
-            help=r"Field with the text, or a template of fields: '{prompt}\n{answer}'.",
-            rich_help_panel=ROWS,
-        ),
-    ] = DEFAULT_TEXT,
-    target_text: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD|TEMPLATE", help="The same for the targets; --text, if not given.", rich_help_panel=ROWS
-        ),
-    ] = None,
-    id_field: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            metavar="FIELD",
-            help="Field to copy to selection.jsonl; the field id, if not given and there.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    token_field: Annotated[
-        str | None,
-        typer.Option(metavar="FIELD", help="Integer field with the tokens of a row.", rich_help_panel=ROWS),
-    ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Tokenizer that counts the tokens of a row: a tokenizer.json, or a name that tiktoken knows.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    min_bytes: Annotated[
-        int | None, typer.Option(metavar="N", help="Leave out rows with shorter texts.", rich_help_panel=ROWS)
-    ] = None,
-    max_bytes: Annotated[
-        int | None, typer.Option(metavar="N", help="Leave out rows with longer texts.", rich_help_panel=ROWS)
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Leave out rows that hold a piece of a row of this JSON Lines file, an evaluation set say; may be "
-            "repeated. A row shorter than --exclude-overlap counts whole, so one of a single word can leave out nearly "
-            "all rows: drop such rows, or name a template of question and answer by --exclude-text.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    exclude_text: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD|TEMPLATE",
-            help="--text for the --exclude files; that of the sources, if not given.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    exclude_overlap: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OVERLAP",
-            help="Length of such a piece, as in 13-gram (words; used if not given) or 50-byte.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    dedup: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            help="Leave out rows that repeat an earlier row: equal texts for 1; for X below 1, as 0.8, texts with a "
-            "Jaccard similarity of X or more, which holds all texts in memory.",
-            rich_help_panel=ROWS,
-        ),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="Distance to each target: ncd (used if not given), cdm or clm; or what all together save: gain.",
-            rich_help_panel=SCORE,
-        ),
-    ] = None,
-    compressor: Annotated[
-        str | None,
-        typer.Option(
-            help="Codec and level, as in gzip-9 (used if not given) or zstd-3 (used if not given for gain).",
-            rich_help_panel=SCORE,
-        ),
-    ] = None,
-    aggregate: Annotated[
-        str | None,
-        typer.Option(help="Over the targets: mean (used if not given), max or top-M.", rich_help_panel=SCORE),
-    ] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Directory for the result; made if needed.", rich_help_panel=OUTPUT
-        ),
-    ],
-    keep_order: Annotated[
-        bool, typer.Option("--keep-order", help="Write rows in input order, not best first.", rich_help_panel=OUTPUT)
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the files of an earlier run.", rich_help_panel=OUTPUT)
-    ] = False,
-    threads: Threads = None,
-    as_json: AsJson = False,
+    target: given.TargetOrScores = None,
+    top_k: given.TopK = None,
+    top_fraction: given.TopFraction = None,
+    threshold: given.Threshold = None,
+    budget_bytes: given.BudgetBytes = None,
+    budget_tokens: given.BudgetTokens = None,
+    scores: given.Scores = None,
+    verify: given.Verify = False,
+    cover: given.Cover = False,
+    beta: given.Beta = None,
+    sample: given.Sample = None,
+    seed: given.Seed = None,
+    group: given.Group = None,
+    text: given.Text = DEFAULT_TEXT,
+    target_text: given.TargetText = None,
+    text_by: given.TextBy = "line",
+    id_field: given.IdField = None,
+    token_field: given.TokenField = None,
+    tokenizer: given.Tokenizer = None,
+    min_bytes: given.MinBytes = None,
+    max_bytes: given.MaxBytes = None,
+    exclude: given.Exclude = None,
+    exclude_text: given.ExcludeText = None,
+    exclude_overlap: given.ExcludeOverlap = None,
+    dedup: given.Dedup = None,
+    on_bad_row: given.OnBadRow = "error",
+    max_rejected: given.MaxRejected = None,
+    max_row_bytes: given.MaxRowBytes = None,
+    metric: given.Metric = None,
+    compressor: given.Compressor = None,
+    aggregate: given.Aggregate = None,
+    output: given.Output,
+    keep_order: given.KeepOrder = False,
+    overwrite: given.Overwrite = False,
+    resume: given.Resume = False,
+    dry_run: given.DryRun = False,
+    threads: given.Threads = None,
+    as_json: given.AsJson = False,
 ) -> Work:
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
 
-    The rows go to selected.jsonl, byte for byte; their places and scores to selection.jsonl; what they were made
-    from to manifest.json; time and memory to run.json; rows that --exclude, --dedup or --cover left out to
-    left_out.jsonl.
+    The rows go to selected.jsonl, byte for byte (selected.parquet for Parquet); their places and scores to selection.jsonl; the scores of all rows to
+    scores.parquet (not with --cover); what they were made from to manifest.json; time and memory to run.json; rows that
+    --exclude, --dedup or --cover left out to left_out.jsonl; rows that could not be read to rejected.jsonl.
     """
-    from zipfit import pipeline
-
-    options = pipeline.SelectOptions(
-        source=tuple(source),
-        target=tuple(target),
-        output=output,
-        top_k=top_k,
-        top_fraction=top_fraction,
-        threshold=threshold,
-        budget_bytes=budget_bytes,
-        budget_tokens=budget_tokens,
-        cover=cover,
-        beta=beta,
-        sample=sample,
-        seed=seed,
-        group=group,
-        text=text,
-        target_text=target_text,
-        id=id_field,
-        token_field=token_field,
-        tokenizer=tokenizer,
-        metric=metric,
-        compressor=compressor,
-        aggregate=aggregate,
-        min_bytes=min_bytes,
-        max_bytes=max_bytes,
-        exclude=tuple(exclude or ()),
-        exclude_text=exclude_text,
-        exclude_overlap=exclude_overlap,
-        dedup=dedup,
-        keep_order=keep_order,
-        threads=threads,
-        overwrite=overwrite,
-    )
+    options = _fields(locals())
 
     def work() -> int:
-        result = pipeline.select(options)
-        if as_json:
-            _print_json(asdict(result))
-        else:
-            typer.echo(_describe(result), err=True)
-        return DONE
+        from zipfit import pipeline
+
+        chosen = pipeline.SelectOptions(**options)
+        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
 
     return work
+
+
+@app.command()
+def score(
+    source: given.Source,
+    *,
+    target: given.Target,
+    group: given.Group = None,
+    text: given.Text = DEFAULT_TEXT,
+    target_text: given.TargetText = None,
+    text_by: given.TextBy = "line",
+    id_field: given.IdField = None,
+    token_field: given.TokenField = None,
+    tokenizer: given.Tokenizer = None,
+    min_bytes: given.MinBytes = None,
+    max_bytes: given.MaxBytes = None,
+    exclude: given.Exclude = None,
+    exclude_text: given.ExcludeText = None,
+    exclude_overlap: given.ExcludeOverlap = None,
+    dedup: given.Dedup = None,
+    on_bad_row: given.OnBadRow = "error",
+    max_rejected: given.MaxRejected = None,
+    max_row_bytes: given.MaxRowBytes = None,
+    metric: given.Metric = None,
+    compressor: given.Compressor = None,
+    aggregate: given.Aggregate = None,
+    output: given.Output,
+    overwrite: given.Overwrite = False,
+    resume: given.Resume = False,
+    dry_run: given.DryRun = False,
+    threads: given.Threads = None,
+    as_json: given.AsJson = False,
+) -> Work:
+    """Score all rows of SOURCE once, to choose among them as often as one likes.
+
+    Writes scores.parquet, for zipfit select --scores, zipfit.load_scores, or any reader of Parquet; manifest.json and
+    run.json as zipfit select does. --group, --token-field and --tokenizer make columns for later choices; rows that
+    --min-bytes, --max-bytes, --exclude or --dedup leave out have a score, but cannot be chosen.
+    """
+    options = _fields(locals())
+
+    def work() -> int:
+        from zipfit import pipeline
+
+        chosen = pipeline.ScoreOptions(**options)
+        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
+
+    return work
+
+
+def _fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a command as fields of its options."""
+    fields = {name: value for name, value in arguments.items() if name not in {"as_json", "dry_run", "id_field"}}
+    return fields | {
+        "id": arguments["id_field"],
+        **{name: tuple(arguments[name] or ()) for name in ("source", "target", "exclude")},
+    }
 
 
 @app.command()
@@ -303,8 +181,8 @@ def demo(
     write: Annotated[
         str | None, typer.Option(metavar="DIR", help="Leave source.jsonl and target.jsonl for zipfit select.")
     ] = None,
-    threads: Threads = None,
-    as_json: AsJson = False,
+    threads: given.Threads = None,
+    as_json: given.AsJson = False,
 ) -> Work:
     """Rank the functions of Python's standard library by their likeness to those of one module."""
 
@@ -322,7 +200,7 @@ def demo(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> Work:
+def doctor(as_json: given.AsJson = False) -> Work:
     """Show versions, and check that sizes are exact and scores the same on any number of threads."""
 
     def work() -> int:
@@ -345,14 +223,57 @@ def _print_version() -> int:
     return DONE
 
 
-def _describe(result: SelectResult) -> str:
+def _report(result: Result, as_json: bool) -> int:
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        typer.echo(_describe(result), err=True)
+    return DONE
+
+
+def _tell_estimate(options: ScoreOptions, as_json: bool) -> int:
+    from zipfit.estimate import estimate
+
+    found = estimate(options)
+    if as_json:
+        _print_json(asdict(found))
+        return DONE
+    about = "" if found.sample_rows == found.rows else "about "
+    typer.echo(
+        f"{about}{_rows(found.rows)}, {_rows(found.targets)} of the target, {found.pairs:,} pairs\n"
+        f"about {_duration(found.seconds)} on {found.threads} thread{'s' * (found.threads != 1)}, "
+        f"by {_rows(found.sample_rows)} that were measured\n"
+        f"about {found.memory_bytes / 1e6:,.0f} MB of memory, {found.disk_bytes / 1e6:,.0f} MB of disk beside the rows "
+        "chosen\n"
+        "nothing was written",
+        err=True,
+    )
+    return DONE
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004
+        return f"{max(seconds, 0.1):.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def _describe(result: Result) -> str:
     counts = result.counts
+    if result.already_done:
+        return f"nothing to do: the run in {result.output} is finished ({', '.join(result.files)})"
     if result.covered is not None:
         did = "looked for what covers"
     else:
         did = "compressed each with the help of" if result.metric == "gain" else "compared each with"
     seconds = f"{result.seconds:.1f} s"
-    lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets)} of the target in {seconds}"]
+    if result.scores is not None:
+        lines = [f"took the scores of {_rows(counts['scored'])} from {result.scores} in {seconds}"]
+    else:
+        lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets or 0)} of the target in {seconds}"]
+    if counts["rejected"]:
+        lines.append(f"rejected {_rows(counts['rejected'])} that could not be read; rejected.jsonl says why")
     left_out = {
         "by size": counts["below_min_bytes"] + counts["above_max_bytes"] or None,
         # Told if there are none, too: that is what somebody who excludes a file wants to know.
@@ -361,7 +282,14 @@ def _describe(result: SelectResult) -> str:
         "as repeats of an earlier row": counts.get("duplicates") or None,
     }
     lines += [f"left out {_rows(count)} {why}" for why, count in left_out.items() if count is not None]
-    chose = f"chose {_rows(counts['selected'])}"
+    if "selected" in counts:
+        lines.append(_describe_choice(result))
+    lines.append(f"wrote {', '.join(result.files)} in {result.output}")
+    return "\n".join(lines)
+
+
+def _describe_choice(result: Result) -> str:
+    chose = f"chose {_rows(result.counts['selected'])}"
     if result.groups is not None:
         chose += f" of {result.groups:,} group{'s' * (result.groups != 1)}"
     if result.spent is not None:
@@ -371,9 +299,7 @@ def _describe(result: SelectResult) -> str:
     if result.covered is not None:
         # No percentage: it would be read as a share of n-grams held, and compared over runs of other betas.
         chose += f", coverage {result.covered:.3f} at beta {result.beta:.4g}"
-    lines.append(chose)
-    lines.append(f"wrote {', '.join(result.files)} in {result.output}")
-    return "\n".join(lines)
+    return chose
 
 
 def _rows(count: int) -> str:
@@ -423,10 +349,13 @@ def _verdict(error: BaseException) -> tuple[str, int]:
     elif isinstance(error, INPUT_ERRORS):
         verdict = _os_sentence(error), WRONG_INPUT
     elif isinstance(error, OSError):
-        verdict = f"{_os_sentence(error)}; nothing was left behind", MACHINE_FAILED
+        verdict = _os_sentence(error), MACHINE_FAILED
     elif isinstance(error, MemoryError):
-        verdict = "out of memory; nothing was left behind", MACHINE_FAILED
-    return verdict
+        verdict = "out of memory", MACHINE_FAILED
+    sentence, status = verdict
+    # What can be gone on with, if anything.
+    notes = getattr(error, "__notes__", ["nothing was left behind"] * (status == MACHINE_FAILED))
+    return "; ".join([sentence, *notes]), status
 
 
 def _os_sentence(error: OSError) -> str:

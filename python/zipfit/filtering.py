@@ -4,7 +4,7 @@ A row is left out for one reason, the first of: its size, a piece of an evaluati
 an earlier row that it repeats. A row that is left out neither repeats nor is repeated. Copies of targets may be ranked,
 but not chosen jointly; `cover` finds them by itself, which is too late where repeats are left out before.
 
-Memory: the evaluation rows, one byte a row, 16 more a row that is left out for its text, and some 40 a row for equal
+Memory: the evaluation rows, one byte a row, 16 more a row that is left out for its text, and some 50 a row for equal
 texts. Near duplicates alone need all texts.
 """
 
@@ -20,37 +20,63 @@ from zipfit.filters import DEFAULT_OVERLAP
 from zipfit.progress import rows_bar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-    from zipfit.options import SelectOptions
+    from zipfit._core import Column
+    from zipfit.options import ScoreOptions
 
-__all__ = ["Filtered", "Filters"]
+__all__ = ["BY_SIZE", "BY_TEXT", "Filtered", "Filters", "nothing_left"]
+
+BY_SIZE = ("below_min_bytes", "above_max_bytes")
+"""Reasons to leave a row out that its size gives, named as the counts of such rows."""
+
+BY_TEXT = {"contaminated": "contaminated", "copy_of_target": "copies_of_target", "duplicate": "duplicates"}
+"""Reasons that its text gives, each with the name of the count of such rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """What the filters found."""
+    """What the filters found, by positions among the rows that could be read."""
 
     where: NDArray[np.bool_]
     """True for rows that may be chosen."""
     counts: dict[str, int]
     """Rows left out by each filter; no entry for a text filter that was not asked for."""
-    contaminated: NDArray[np.int64]
-    """Shape (m, 2): a row and the first evaluation row that it holds a piece of."""
-    copies_of_target: NDArray[np.int64]
-    """Shape (m, 2): a row and the first target that it equals."""
-    duplicates: NDArray[np.int64]
-    """Shape (m, 2): a row and the earlier row that it repeats."""
+    by_text: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    """For each of `BY_TEXT` the positions left out, rising, and beside each the row that speaks against it: an
+    evaluation row, a target, or an earlier row of the sources by its number."""
+    rows: NDArray[np.int64]
+    """The number of the row at each position."""
 
-    def nothing_left(self) -> str | None:
-        """Say which filters leave no row; None where there is one, be it a copy of a target."""
-        if self.where.any() or len(self.copies_of_target):
-            return None
-        # Not --dedup: of rows that repeat each other the first stays.
-        sizes = self.counts["below_min_bytes"] + self.counts["above_max_bytes"]
-        causes = ["the limits on size"] * (sizes > 0) + ["--exclude"] * (len(self.contaminated) > 0)
-        verb = "leaves" if causes == ["--exclude"] else "leave"
-        return f"{' and '.join(causes)} {verb} no row to choose from; nothing is selected"
+    def columns(self, first: int, sizes: NDArray[np.int64], low: int | None, high: int | None) -> dict[str, Column]:
+        """Return ``left_out`` and ``left_out_by`` of `scores.parquet` for the rows from position `first`."""
+        names = (*BY_SIZE, *BY_TEXT)
+        codes = np.full(len(sizes), -1)
+        by = np.full(len(sizes), -1, np.int64)
+        codes[sizes < (low or 0)] = 0
+        if high is not None:
+            codes[sizes > high] = 1
+        for code, reason in enumerate(BY_TEXT, start=len(BY_SIZE)):
+            positions, others = self.by_text[reason]
+            part = slice(*np.searchsorted(positions, (first, first + len(sizes))))
+            codes[positions[part] - first] = code
+            by[positions[part] - first] = others[part]
+        lengths = np.array([len(name) for name in names] + [-1], np.int32)[codes]
+        text = b"".join(names[code].encode() for code in codes[codes >= 0])
+        return {"left_out": (lengths, text), "left_out_by": by}
+
+
+def nothing_left(counts: Mapping[str, int], eligible: int) -> str | None:
+    """Say which filters leave no row of `eligible` ones; None where there is one, be it a copy of a target."""
+    if eligible or counts.get("copies_of_target"):
+        return None
+    # Not --dedup: of rows that repeat each other the first stays.
+    causes = ["the limits on size"] * any(counts[name] for name in BY_SIZE)
+    causes += ["--exclude"] * (counts.get("contaminated", 0) > 0)
+    verb = "leaves" if causes == ["--exclude"] else "leave"
+    return f"{' and '.join(causes)} {verb} no row to choose from; nothing is selected"
 
 
 class Filters:
@@ -74,20 +100,26 @@ class Filters:
         What is wrong with an evaluation file.
     """
 
-    def __init__(self, options: SelectOptions, target: _core.Texts | None, threads: int) -> None:
+    def __init__(self, options: ScoreOptions, target: _core.Texts | None, threads: int) -> None:
         self._options = options
         self._threads = threads
-        self.files: list[_core.InputFile] = []
-        """The evaluation files."""
+        self.reader: _core.Reader | None = None
+        """Of the evaluation files."""
         self.resolved: dict[str, object] = {}
         """Parameters whose value was not given but found."""
         self._contamination: _core.Contamination | None = None
         if options.exclude:
             text = options.text if options.exclude_text is None else options.exclude_text
             overlap = DEFAULT_OVERLAP if options.exclude_overlap is None else options.exclude_overlap
-            reader = _core.Reader(options.exclude, text, "against")
-            self._contamination = _core.Contamination(reader.rest(threads), overlap, reader)
-            self.files = reader.files()
+            self.reader = _core.Reader(
+                options.exclude,
+                text,
+                "against",
+                max_row_bytes=options.max_row_bytes,
+                keep_places=True,
+                text_by=options.text_by,
+            )
+            self._contamination = _core.Contamination(self.reader.rest(threads), overlap, self.reader)
             self.resolved = {"exclude_text": text, "exclude_overlap": overlap}
         self._targets: _core.ExactDuplicates | None = None
         if target is not None:
@@ -96,18 +128,25 @@ class Filters:
         self._copies = _core.ExactDuplicates() if options.dedup == 1 else None
         self._near = None if options.dedup == 1 else options.dedup
         self._texts: list[_core.Texts] = []
-        self._rows = self._small = self._large = 0
+        self._position = self._small = self._large = 0
         self._where: list[NDArray[np.bool_]] = []
-        nothing = np.empty((0, 2), np.int64)
-        self._contaminated, self._copies_of_target, self._duplicates = [nothing], [nothing], [nothing]
+        self._rows: list[NDArray[np.int64]] = []
+        nothing = np.empty((2, 0), np.int64)
+        self._found = {reason: [nothing] for reason in BY_TEXT}
 
     @property
-    def list_rows(self) -> bool:
+    def look_at_texts(self) -> bool:
         """Whether some filter looks at texts, so that the rows that it leaves out are to be listed."""
         return self._contamination is not None or self._options.dedup is not None
 
-    def add(self, texts: _core.Texts) -> None:
-        """Look at the next rows."""
+    @property
+    def are_there(self) -> bool:
+        """Whether some row may be left out."""
+        options = self._options
+        return self.look_at_texts or options.min_bytes is not None or options.max_bytes is not None
+
+    def add(self, texts: _core.Texts, rows: NDArray[np.int64]) -> None:
+        """Look at the next rows; `rows` are their numbers."""
         low, high = self._options.min_bytes, self._options.max_bytes
         sizes = texts.sizes()
         small = np.zeros(len(sizes), np.bool_) if low is None else sizes < low
@@ -116,54 +155,45 @@ class Filters:
         self._large += int(large.sum())
         where = ~(small | large)
         if self._contamination is not None:
-            against = np.where(where, self._contamination.find(texts, self._threads), -1)
-            self._contaminated.append(_pairs(against, self._rows))
-            where &= against < 0
+            self._leave_out("contaminated", np.where(where, self._contamination.find(texts, self._threads), -1), where)
         if self._targets is not None:
-            equal = self._targets.find(texts, where, self._threads)
-            self._copies_of_target.append(_pairs(equal, self._rows))
-            where &= equal < 0
+            self._leave_out("copy_of_target", self._targets.find(texts, where, self._threads), where)
         if self._copies is not None:
-            earlier = self._copies.add(texts, where, self._threads)
-            self._duplicates.append(_pairs(earlier, self._rows))
-            where &= earlier < 0
+            self._leave_out("duplicate", self._copies.add(texts, where, self._threads), where)
         if self._near is not None:
             self._texts.append(texts)
         self._where.append(where)
-        self._rows += len(texts)
+        self._rows.append(rows)
+        self._position += len(texts)
+
+    def _leave_out(self, reason: str, others: NDArray[np.int64], where: NDArray[np.bool_]) -> None:
+        """Note rows with another that speaks against them, -1 for none."""
+        positions = np.flatnonzero(others >= 0)
+        self._found[reason].append(np.stack((positions + self._position, others[positions])))
+        where[positions] = False
 
     def finish(self) -> Filtered:
         """Return what was found, after the last batch; near duplicates are looked for now."""
-        where = np.concatenate(self._where)
+        where, rows = np.concatenate(self._where), np.concatenate(self._rows)
         if self._near is not None:
             earlier = self._near_duplicates(self._near, where)
-            self._duplicates.append(_pairs(earlier, 0))
-            where &= earlier < 0
-        contaminated, duplicates = np.concatenate(self._contaminated), np.concatenate(self._duplicates)
-        copies_of_target = np.concatenate(self._copies_of_target)
-        counts = {"below_min_bytes": self._small, "above_max_bytes": self._large}
-        if self._contamination is not None:
-            counts["contaminated"] = len(contaminated)
-        if self._targets is not None:
-            counts["copies_of_target"] = len(copies_of_target)
-        if self._options.dedup is not None:
-            counts["duplicates"] = len(duplicates)
-        return Filtered(
-            where=where,
-            counts=counts,
-            contaminated=contaminated,
-            copies_of_target=copies_of_target,
-            duplicates=duplicates,
-        )
+            self._position = 0
+            self._leave_out("duplicate", earlier, where)
+        found = {reason: np.concatenate(parts, axis=1) for reason, parts in self._found.items()}
+        by_text = {reason: (positions, others) for reason, (positions, others) in found.items()}
+        positions, others = by_text["duplicate"]
+        by_text["duplicate"] = positions, rows[others]
+        counts = dict(zip(BY_SIZE, (self._small, self._large), strict=True))
+        asked = {
+            "contaminated": self._contamination is not None,
+            "copy_of_target": self._targets is not None,
+            "duplicate": self._options.dedup is not None,
+        }
+        counts |= {BY_TEXT[reason]: len(by_text[reason][0]) for reason in BY_TEXT if asked[reason]}
+        return Filtered(where=where, counts=counts, by_text=by_text, rows=rows)
 
     def _near_duplicates(self, threshold: float, where: NDArray[np.bool_]) -> NDArray[np.int64]:
         source = _core.Texts.concat(self._texts)
         self._texts = []
         with rows_bar(len(source), "comparing") as progress:
             return _core.duplicates(source, threshold, where, self._threads, progress)
-
-
-def _pairs(others: NDArray[np.int64], first_row: int) -> NDArray[np.int64]:
-    """Return rows, counted from ``first_row``, beside the row that speaks against each; -1 for none."""
-    rows = np.flatnonzero(others >= 0)
-    return np.column_stack((rows + first_row, others[rows]))

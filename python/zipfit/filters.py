@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,7 +112,8 @@ def contaminated(
     Raises
     ------
     ParameterError
-        An unknown `overlap`, or an evaluation set that is empty or has a text without a word (or byte).
+        An unknown `overlap`, an evaluation set that is empty or has a text without a word (or byte), or files that are
+        both read as "alpaca", whose prompt would be found in every row.
     BadRowError, InvalidTextError, TextTypeError
         As in `rank`.
 
@@ -128,6 +131,17 @@ def contaminated(
     if not isinstance(overlap, str):
         raise ParameterError(f'overlap must be a string such as "{DEFAULT_OVERLAP}", got {overlap!r}')
     against_text = resolve_target_text(against, against_text, text)
+    if isinstance(source, os.PathLike) and isinstance(against, os.PathLike):
+        refuse_equal_prompts(text, against_text)
     evaluation = to_texts(against, text=against_text, side="against", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
     return _core.Contamination(evaluation, overlap).find(sources, threads) >= 0
+
+
+def refuse_equal_prompts(text: str | None, against_text: str | None) -> None:
+    """Raise if a preset writes sentences of its own around the texts of the rows and of the evaluation set."""
+    if text == against_text == "alpaca":
+        message = (
+            "alpaca writes the same sentences into rows and evaluation rows, so each row would count as contaminated"
+        )
+        raise ParameterError(message + r"; take the fields by a template, as in '{instruction}\n{output}'")

@@ -55,7 +55,8 @@ def to_texts(data: Any, *, text: str | None, side: Side, threads: int | None = N
         A `TextData`: iterable of str or bytes, numpy array, ``pathlib.Path`` of a JSON Lines file, Hugging Face
         dataset, pandas object, or anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
     text
-        Column of a table, or field or template of a file. None: ``"text"`` if it is there, else the only column.
+        Column of a table; field, path, template or preset of a file. None: ``"text"`` if it is there, else the only
+        column.
     side
         "source", "target" or "against", for messages.
     threads

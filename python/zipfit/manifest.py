@@ -27,7 +27,7 @@ DEFAULT_SEED = 0
 def build(
     *,
     parameters: Mapping[str, object],
-    library: tuple[str, str] | None,
+    library: Mapping[str, object] | None,
     tokenizer: Mapping[str, object] | None = None,
     sources: Sequence[Mapping[str, object]],
     targets: Sequence[Mapping[str, object]],
@@ -35,6 +35,7 @@ def build(
     counts: Mapping[str, int],
     seed: int,
     outputs: Sequence[_core.OutputFile],
+    scores: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the content of ``manifest.json``.
 
@@ -54,11 +55,15 @@ def build(
         Of the random numbers by which rows were drawn.
     outputs
         The files that the result consists of, with bytes and sha256.
+    scores
+        The table of an earlier run that the rows were chosen by, with bytes and sha256. None: scored by this run.
     """
+    chosen_by = {} if scores is None else {"scores": dict(scores)}
     return {
         "zipfit": _core.__version__,
+        **chosen_by,
         "parameters": dict(parameters),
-        "library": None if library is None else {"name": library[0], "version": library[1]},
+        "library": None if library is None else dict(library),
         "tokenizer": None if tokenizer is None else dict(tokenizer),
         "sources": [dict(file) for file in sources],
         "targets": [dict(file) for file in targets],
@@ -69,8 +74,11 @@ def build(
     }
 
 
-def run_record(*, started: datetime, threads: int) -> dict[str, object]:
-    """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now."""
+def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, int, int]]) -> dict[str, object]:
+    """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now.
+
+    ``inputs`` are the files of the sources: path, bytes, and time of change in nanoseconds since 1970.
+    """
     return {
         "command": sys.argv,
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),
@@ -83,6 +91,7 @@ def run_record(*, started: datetime, threads: int) -> dict[str, object]:
             "python": platform.python_version(),
         },
         "peak_memory_bytes": _core.peak_memory_bytes(),
+        "sources": [{"name": name, "modified_ns": modified} for name, _, modified in inputs],
     }
 
 

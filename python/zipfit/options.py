@@ -1,17 +1,18 @@
-"""What ``zipfit select`` is told, and what is refused before any file is opened."""
+"""What ``zipfit select`` and ``zipfit score`` are told, and what is refused before any file is opened."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from zipfit import _core
 from zipfit.errors import ParameterError
-from zipfit.inputs import DEFAULT_TEXT
+from zipfit.filters import refuse_equal_prompts
+from zipfit.inputs import DEFAULT_TEXT, quoted
 from zipfit.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -21,42 +22,50 @@ if TYPE_CHECKING:
 
     from zipfit.selection import Selection
 
-__all__ = ["SelectOptions", "check", "choose"]
+__all__ = ["NOT_FOR_THE_RESULT", "ScoreOptions", "SelectOptions", "check", "check_scoring", "choose"]
 
 CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens")
 
 COVER_CHOOSERS = ("top_k", "budget_bytes", "budget_tokens")
 
+SCORES_ALLOW = ("output", "group", "min_bytes", "max_bytes", "threads", "overwrite", "resume")
+"""Options of scoring that may be given once more when choosing by scores that are there."""
+
+MAX_MAX_ROW_BYTES = 2**32 - 1
+"""Rows are places with lengths of 32 bits."""
+
 NOT_FOR_COVER = ("top_fraction", "threshold", "metric", "compressor", "aggregate", "sample", "group")
 """Options that speak of a score of each row by itself, which joint selection does not have."""
 
 
+ON_BAD_ROW = ("error", "skip")
+
+TEXT_BY = ("line", "document")
+
+
 @dataclass(frozen=True, kw_only=True)
-class SelectOptions:
-    """What ``zipfit select`` is told; each field is the option of that name.
+class ScoreOptions:
+    """What ``zipfit score`` is told; each field is the option of that name.
 
     Parameters
     ----------
     source, target
-        JSON Lines files, plain or compressed as their suffix ``.gz`` or ``.zst`` says.
+        Files of rows: JSON Lines, CSV (``.csv``), TSV (``.tsv``, ``.tab``), text (``.txt``, ``.text``, ``.md``) or
+        Parquet (``.parquet``, ``.pq``) as their suffix says, all but Parquet plain or with ``.gz`` or ``.zst`` behind.
     output
         Directory for the files; made if needed.
-    top_k, top_fraction, threshold, budget_bytes, budget_tokens
-        How much to choose; exactly one of them. The second and the third do not go with ``cover``.
-    cover
-        Choose rows jointly, as `zipfit.cover` does; the texts are held in memory. False: by a score of each row.
-    beta
-        As in `zipfit.cover`; None: derived from the budget.
-    sample, seed
-        Temperature and seed with which ``top_k`` rows are drawn, as by `Ranking.sample`. None: the best rows; seed 0.
-    group
-        Field with the group of a row; ``top_k`` rows of each are chosen. None: no groups.
     text, target_text
-        Field or template of the texts; ``target_text=None`` means the same as ``text``.
+        Field, path, template or preset of the texts, as in `zipfit.rank`; ``target_text=None`` means the same as
+        ``text``.
+    text_by
+        What a row of a text file is: a "line" (default), or the whole file, "document".
     id
-        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one.
+        Field to copy to ``selection.jsonl``; None means the field ``id`` where a row has one. This, ``group`` and
+        ``token_field`` may be paths, as "meta.id".
+    group
+        Field with the group of a row. None: no groups.
     token_field
-        Integer field with the tokens of each row, for ``budget_tokens``, which needs this or ``tokenizer``.
+        Integer field with the tokens of each row.
     tokenizer
         File or name of the tokenizer that counts them, as in `zipfit.count_tokens`.
     metric, compressor, aggregate
@@ -64,35 +73,36 @@ class SelectOptions:
     min_bytes, max_bytes
         Rows with shorter or longer texts are not chosen; None: no such limit.
     exclude, exclude_text, exclude_overlap
-        JSON Lines files with evaluation rows: rows that hold a piece of one are not chosen, as by `zipfit.contaminated`
+        Files with evaluation rows: rows that hold a piece of one are not chosen, as by `zipfit.contaminated`
         with ``against_text`` (None: as ``text``) and ``overlap`` (None: "13-gram"). No files: no such filter.
     dedup
         Threshold of `zipfit.duplicates`: rows that repeat an earlier row, of those that the filters above let pass, are
         not chosen. Below 1 the texts are held in memory. None: no such filter.
-    keep_order
-        Write in input order; False: best first.
+    on_bad_row
+        What to do with a source row that cannot be read: "error" (default) stops; "skip" leaves it out, and lists it in
+        ``rejected.jsonl``. Rows of targets and evaluation files must be good.
+    max_rejected
+        Stop when more rows than this were skipped; None: never.
+    max_row_bytes
+        A row with a longer line is a bad row; None: 64 MiB.
     threads
         None: all CPUs that this process may use. No result depends on it.
     overwrite
         Replace files of an earlier run; False: refuse.
+    resume
+        Go on with an unfinished run of the same options; where there is none, start. False: refuse if there is one.
+    batch_rows
+        Rows of a work unit; None: as many as make 4 MiB. No result depends on it.
     """
 
-    source: tuple[str, ...]
-    target: tuple[str, ...]
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
     output: str
-    top_k: int | None = None
-    top_fraction: float | None = None
-    threshold: float | None = None
-    budget_bytes: int | None = None
-    budget_tokens: int | None = None
-    cover: bool = False
-    beta: float | None = None
-    sample: float | None = None
-    seed: int | None = None
-    group: str | None = None
     text: str = DEFAULT_TEXT
     target_text: str | None = None
+    text_by: Literal["line", "document"] = "line"
     id: str | None = None
+    group: str | None = None
     token_field: str | None = None
     tokenizer: str | None = None
     metric: str | None = None
@@ -104,9 +114,71 @@ class SelectOptions:
     exclude_text: str | None = None
     exclude_overlap: str | None = None
     dedup: float | None = None
-    keep_order: bool = False
+    on_bad_row: str = "error"
+    max_rejected: int | None = None
+    max_row_bytes: int | None = None
     threads: int | None = None
     overwrite: bool = False
+    resume: bool = False
+    batch_rows: int | None = None
+
+
+NOT_FOR_THE_RESULT = ("source", "target", "exclude", "output", "max_rejected", "threads", "overwrite", "resume")
+"""Options that are recorded elsewhere, or that no file depends on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectOptions(ScoreOptions):
+    """What ``zipfit select`` is told: as `ScoreOptions`, and how to choose.
+
+    Parameters
+    ----------
+    scores
+        Directory with the scores of an earlier run to choose by, in place of ``source``, ``target`` and everything that
+        says how to score. None: score now.
+    verify
+        Hold the sources against the hashes in the manifest of ``scores``; False: their sizes and times only.
+    top_k, top_fraction, threshold, budget_bytes, budget_tokens
+        How much to choose; exactly one of them. The second and the third do not go with ``cover``. ``budget_tokens``
+        needs ``token_field`` or ``tokenizer``.
+    group
+        ``top_k`` rows of each group are chosen. None: no groups.
+    cover
+        Choose rows jointly, as `zipfit.cover` does; the texts are held in memory. False: by a score of each row.
+    beta
+        As in `zipfit.cover`; None: derived from the budget.
+    sample, seed
+        Temperature and seed with which ``top_k`` rows are drawn, as by `Ranking.sample`. None: the best rows; seed 0.
+    keep_order
+        Write in input order; False: best first.
+    """
+
+    scores: str | None = None
+    verify: bool = False
+    top_k: int | None = None
+    top_fraction: float | None = None
+    threshold: float | None = None
+    budget_bytes: int | None = None
+    budget_tokens: int | None = None
+    cover: bool = False
+    beta: float | None = None
+    sample: float | None = None
+    seed: int | None = None
+    keep_order: bool = False
+
+
+def check_scoring(options: ScoreOptions) -> None:
+    """Refuse what can be refused of scoring before any file is opened.
+
+    Raises
+    ------
+    ParameterError
+        A value that means nothing, or options that do not go together.
+    """
+    _check_inputs(options)
+    _check_one_tokens(options)
+    _check_limits(options)
+    _check_filters(options)
 
 
 def check(options: SelectOptions) -> None:
@@ -119,8 +191,13 @@ def check(options: SelectOptions) -> None:
     """
     _check_amount(options)
     _check_pairs(options)
-    _check_limits(options)
-    _check_filters(options)
+    if options.scores is None:
+        if options.verify:
+            raise ParameterError("--verify has no effect without --scores; leave it out or give both")
+        check_scoring(options)
+    else:
+        _check_scores(options)
+        _check_limits(options)
     # Tried on one row, so that a wrong number is told now and not after hours of work.
     with warnings.catch_warnings(action="ignore"):
         one = np.zeros(1, np.int64)
@@ -206,20 +283,63 @@ def _check_pairs(options: SelectOptions) -> None:
         raise ParameterError("--group goes with --top-k, the number of rows of each group; give that as the amount")
 
 
+def _check_scores(options: SelectOptions) -> None:
+    """Refuse what was settled when the scores were made."""
+    plain = ScoreOptions(output=options.output)
+    settled = [
+        name
+        for name in (*(field.name for field in fields(ScoreOptions)), "cover")
+        if name not in SCORES_ALLOW and getattr(options, name) != getattr(plain, name, False)
+    ]
+    if settled:
+        names = " and ".join("SOURCE" if name == "source" else _option(name) for name in settled)
+        verb = "does" if len(settled) == 1 else "do"
+        raise ParameterError(
+            f"{names} {verb} not go with --scores: what the scores say was settled when they were made"
+        )
+
+
+def _check_inputs(options: ScoreOptions) -> None:
+    if not options.source:
+        raise ParameterError("no source file is given; name one or more, or --scores DIR to choose by earlier scores")
+    if not options.target:
+        raise ParameterError("no target file is given; name it by --target")
+
+
 def _check_tokens(options: SelectOptions) -> None:
     ways = {"--token-field": options.token_field, "--tokenizer": options.tokenizer}
     given = [name for name, value in ways.items() if value is not None]
     if options.budget_tokens is None:
         for name in given:
             raise ParameterError(f"{name} has no effect without --budget-tokens; leave it out or give both")
-    elif not given:
+    elif not given and options.scores is None:
         field = "--token-field, the integer field that holds the tokens of each row"
         raise ParameterError(f"--budget-tokens needs {field}, or --tokenizer, which counts them")
-    elif len(given) > 1:
+
+
+def _check_one_tokens(options: ScoreOptions) -> None:
+    if options.token_field is not None and options.tokenizer is not None:
         raise ParameterError("--token-field does not go with --tokenizer; leave one of them out")
 
 
-def _check_limits(options: SelectOptions) -> None:
+def _check_limits(options: ScoreOptions) -> None:
+    if options.text_by not in TEXT_BY:
+        raise ParameterError(f"--text-by is {quoted([options.text_by])}; expected line or document")
+    if options.on_bad_row not in ON_BAD_ROW:
+        raise ParameterError(f"--on-bad-row is {quoted([options.on_bad_row])}; expected error or skip")
+    if options.max_rejected is not None:
+        if options.on_bad_row != "skip":
+            raise ParameterError("--max-rejected has no effect without --on-bad-row skip; leave it out or give both")
+        if options.max_rejected < 0:
+            raise ParameterError(
+                f"--max-rejected is {options.max_rejected}; give the rows that may be skipped, 0 or more"
+            )
+    if options.max_row_bytes is not None and not 0 < options.max_row_bytes <= MAX_MAX_ROW_BYTES:
+        raise ParameterError(f"--max-row-bytes is {options.max_row_bytes}; give 1 to {MAX_MAX_ROW_BYTES} bytes")
+    if options.resume and options.overwrite:
+        raise ParameterError(
+            "--resume does not go with --overwrite: one goes on with what is there, the other drops it"
+        )
     low, high = options.min_bytes, options.max_bytes
     for name, limit in (("min_bytes", low), ("max_bytes", high)):
         if limit is not None and limit < 0:
@@ -230,10 +350,12 @@ def _check_limits(options: SelectOptions) -> None:
         raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
 
 
-def _check_filters(options: SelectOptions) -> None:
+def _check_filters(options: ScoreOptions) -> None:
     for name in ("exclude_text", "exclude_overlap"):
         if getattr(options, name) is not None and not options.exclude:
             raise ParameterError(f"{_option(name)} has no effect without --exclude; leave it out or give both")
+    if options.exclude:
+        refuse_equal_prompts(options.text, options.text if options.exclude_text is None else options.exclude_text)
     if options.exclude_overlap is not None:
         # Any text will do: what is tried is the word for the length.
         _core.Contamination(_core.Texts.from_iterable(["a text"], "against"), options.exclude_overlap)

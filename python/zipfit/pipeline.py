@@ -1,45 +1,47 @@
 """Files in, files out: the only place where reading, scoring, choosing and writing meet.
 
-Memory: the targets, one batch of some 4 MiB, and some 100 bytes a row (its place, score, size and order, some of them
-twice while arrays are joined); no text outlives its batch, unless rows are chosen jointly or near duplicates are looked
-for, which holds all texts. The chosen rows are copied from the sources at the end, which reads them a second time.
+A selection by scores goes through their table, `scores.parquet`, whether that was made just now or by an earlier run:
+the chosen rows are copied from the sources at the end, which reads them a second time. Memory: what scoring takes (see
+``scoring``), then 16 bytes a row, 24 where sizes matter, and some 60 a chosen row. Joint selection holds all texts.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import json
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit import _core, manifest, writing
-from zipfit.covering import Cover, shortfall
-from zipfit.errors import BadRowError, ParameterError
-from zipfit.filtering import Filtered, Filters
-from zipfit.options import COVER_CHOOSERS, SelectOptions, check, choose
-from zipfit.progress import bytes_bar, rows_bar
-from zipfit.ranking import Ranking
-from zipfit.scorer import DEFAULT_METRIC
-from zipfit.tokens import TokenCounter, open_tokenizer
+from zipfit import _core, manifest, scoring, writing
+from zipfit.covering import Cover
+from zipfit.errors import MismatchError, ParameterError
+from zipfit.filtering import BY_SIZE, nothing_left
+from zipfit.joint import choose_jointly
+from zipfit.options import ScoreOptions, SelectOptions, check, check_scoring, choose
+from zipfit.scores import FILE_NAME, Scores, open_scores, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from zipfit.ranking import Ranking
     from zipfit.selection import Selection
 
-__all__ = ["SelectOptions", "SelectResult", "select"]
+BY_OWN_SIZE = ("min_bytes", "max_bytes")
+"""Limits that may be given again when choosing by scores that are there."""
 
-DEFAULT_AGGREGATE = "mean"
+__all__ = ["Result", "ScoreOptions", "SelectOptions", "score", "select"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectResult:
-    """What a run of `select` has to tell."""
+class Result:
+    """What a run has to tell."""
 
     output: str
     """Directory that the files are in."""
@@ -47,47 +49,51 @@ class SelectResult:
     """Their names."""
     counts: dict[str, int]
     """As in the manifest."""
-    targets: int
-    metric: str | None
+    already_done: bool = False
+    """An earlier run had finished, and nothing was done now; what follows is then not known."""
+    scores: str | None = None
+    """Directory of the scores that were chosen by; None when the rows were scored now."""
+    targets: int | None = None
+    metric: str | None = None
     """None when rows were not chosen by a score of each."""
-    budget: int | None
+    budget: int | None = None
     """None when how much to choose was not said in bytes or tokens."""
-    budget_unit: str | None
+    budget_unit: str | None = None
     """"bytes" or "tokens"; None without a budget."""
-    spent: int | None
+    spent: int | None = None
     """What the chosen rows have of it; None without a budget."""
-    groups: int | None
+    groups: int | None = None
     """Groups among the rows chosen; None when none were asked for."""
-    beta: float | None
+    beta: float | None = None
     """The one that was used; None when rows were not chosen jointly."""
-    covered: float | None
+    covered: float | None = None
     """Coverage of all chosen rows, as in `Cover.coverage`; None when rows were not chosen jointly."""
-    best_score: float | None
+    best_score: float | None = None
     """None when no row was chosen."""
-    last_score: float | None
+    last_score: float | None = None
     seconds: float
     threads: int
 
 
-def select(options: SelectOptions) -> SelectResult:
+def select(options: SelectOptions) -> Result:
     """Choose the rows of the sources that look most like the targets, and write them.
 
     Parameters
     ----------
     options
-        Sources, targets, how to score, how much to choose, where to write.
+        Sources and targets, or a directory with their scores; how to score, how much to choose, where to write.
 
     Returns
     -------
-    SelectResult
+    Result
         Counts and times; the rows themselves are in ``options.output``.
 
     Raises
     ------
     ZipfitError
-        Wrong parameters or inputs; nothing is left behind.
+        Wrong parameters or inputs. Nothing is left behind but the journal of rows that are scored, if there are any.
     OSError
-        A file cannot be read or written; nothing is left behind.
+        A file cannot be read or written; as above.
 
     Warns
     -----
@@ -98,261 +104,204 @@ def select(options: SelectOptions) -> SelectResult:
     ----------
     Obbad et al. 2024, arXiv:2410.18194, algorithm 1.
     """
-    started = datetime.now(UTC)
+    run = _Run(options)
     check(options)
+    if options.scores is not None:
+        return _select_by_scores(run, options, options.scores)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
-    target_text = options.text if options.target_text is None else options.target_text
-    threads = _core.available_threads() if options.threads is None else options.threads
-    counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
-    with writing.open_output(options.output, options.overwrite) as output:
-        reader = _core.Reader(
-            options.source, options.text, "source", options.id, options.token_field, group_field=options.group
-        )
-        target_reader = _core.Reader(options.target, target_text, "target")
-        with _field_named_by("--target-text"):
-            target = target_reader.rest(threads)
-        with _field_named_by("--exclude-text"):
-            filters = Filters(options, target if options.cover and options.dedup is not None else None, threads)
-        task = _Task(reader, target, filters, counter, options, threads)
-        run = (_cover if options.cover else _rank)(task)
-        outputs = writing.copy_rows(output, reader, run.selection, options.keep_order)
-        if run.filtered is not None:
-            outputs.append(writing.write_left_out(output, reader, run.filtered, run.selection))
+    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
+        task = scoring.set_up(options, leave_out_copies_of_target=options.cover and options.dedup is not None)
+        run.targets = len(task.target)
+        if options.cover:
+            chosen = choose_jointly(task, options)
+            parameters = scoring.parameters_of(task, {"beta": chosen.beta})
+            if options.resume and run.is_done(parameters, task):
+                return run.done()
+            run.counts, run.beta, run.spent = chosen.counts, chosen.beta, chosen.spent
+            rejected = [] if options.on_bad_row == "error" else [chosen.write_rejected(output)]
+            outputs = writing.copy_rows(output, task.reader, chosen.places, chosen.selection, options.keep_order)
+            outputs = [*rejected, *outputs, chosen.write_left_out(output, task.reader)]
+            run.selection = chosen.selection
+            run.finish(output, parameters, None, task, outputs)
+            return run.result()
+        scorer, resolved = scoring.make_scorer(task)
+        parameters = scoring.parameters_of(task, resolved)
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, task):
+            return run.done()
+        run.metric = scorer.metric
+        scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
+        scores = Scores(output.partial(FILE_NAME), scored.counts["read"])
+        outputs = [*scored.outputs, *_choose(run, output, scores, reader=task.reader, counts=scored.counts)]
+        run.finish(output, parameters, _library(scorer), task, outputs)
+        work.clear()
+    return run.result()
+
+
+def score(options: ScoreOptions) -> Result:
+    """Score all rows of the sources, to choose among them later, and write the scores.
+
+    Parameters
+    ----------
+    options
+        Sources, targets, how to score, where to write.
+
+    Returns
+    -------
+    Result
+        Counts and times; the scores are in ``scores.parquet`` in ``options.output``.
+
+    Raises
+    ------
+    ZipfitError, OSError
+        As `select`.
+    """
+    run = _Run(options)
+    check_scoring(options)
+    writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
+    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
+        task = scoring.set_up(options)
+        scorer, resolved = scoring.make_scorer(task)
+        parameters = scoring.parameters_of(task, resolved)
+        if options.resume and not work.journal_path.exists() and run.is_done(parameters, task):
+            return run.done()
+        run.targets, run.metric = len(task.target), scorer.metric
+        scored = scoring.score_rows(task, scorer, output, work, scoring.journal_key(task, scorer, parameters))
+        run.counts = scored.counts
+        run.finish(output, parameters, _library(scorer), task, scored.outputs)
+        work.clear()
+    return run.result()
+
+
+def _select_by_scores(run: _Run, options: SelectOptions, directory: str) -> Result:
+    """Choose by the scores of an earlier run."""
+    if Path(directory).resolve() == Path(options.output).resolve():
+        raise ParameterError("-o is the directory of --scores, whose manifest would be replaced; choose another one")
+    former = read_manifest(directory)
+    parameters = dict(former["parameters"])
+    if options.group is not None and parameters["group"] != options.group:
+        raise ParameterError(f"the scores have no groups by {options.group}; score again with --group {options.group}")
+    scores = open_scores(directory, former)
+    if options.budget_tokens is not None and "tokens" not in scores.columns:
+        raise ParameterError("the scores have no tokens; score again with --token-field or --tokenizer")
+    reader = _open_sources(directory, former, options.verify)
+    scoring_alone = asdict(ScoreOptions(output=""))
+    for name, value in asdict(options).items():
+        is_a_choice = name not in scoring_alone and name not in {"scores", "verify", "seed"}
+        if is_a_choice or (name in BY_OWN_SIZE and value is not None):
+            parameters[name] = value
+    run.metric = parameters["metric"]
+    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, _):
+        outputs = _choose(run, output, scores, reader=reader, counts=former["counts"])
+        table = next(file for file in former["outputs"] if file["name"] == FILE_NAME)
         content = manifest.build(
-            parameters=_parameters(options, target_text) | filters.resolved | run.resolved,
-            library=run.library,
-            tokenizer=None if counter is None else counter.record,
-            sources=reader.files(),
-            targets=target_reader.files(),
-            exclude=filters.files,
+            parameters=parameters,
+            library=former["library"],
+            tokenizer=former["tokenizer"],
+            sources=former["sources"],
+            targets=former["targets"],
+            exclude=former["exclude"],
             counts=run.counts,
-            seed=manifest.DEFAULT_SEED if options.seed is None else options.seed,
+            seed=run.seed,
             outputs=outputs,
+            scores=table,
         )
-        writing.finish(output, content, started, threads)
-    return _result(run, options, started, threads)
+        writing.finish(output, content, run.started, run.threads, reader.found())
+        run.files = [file["name"] for file in outputs]
+    run.targets = sum(file["rows"] for file in former["targets"])
+    return run.result()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """Rows chosen from files, and what there is to say about them."""
-
-    selection: Selection
-    filtered: Filtered | None
-    """The rows left out, if they are to be listed."""
-    counts: dict[str, int]
-    resolved: dict[str, object]
-    """Parameters whose value was not given but found."""
-    beta: float | None = None
-    targets: int
-    metric: str | None = None
-    spent: int | None
-    """Bytes or tokens of the chosen rows, whichever the budget is of."""
-    library: tuple[str, str] | None = None
-    """Name and version of the compressor's."""
-    groups: int | None = None
-    """Groups among the rows chosen; None when none were asked for."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What a run works with."""
-
-    reader: _core.Reader
-    """Of the sources."""
-    target: _core.Texts
-    filters: Filters
-    counter: TokenCounter | None
-    """None where tokens are not counted, but read or of no interest."""
-    options: SelectOptions
-    threads: int
-    """As in the options, but known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
-    """What stays of the rows once they are read."""
-
-    sizes: NDArray[np.int64]
-    tokens: NDArray[np.int64] | None
-    groups: NDArray[np.int64] | None
-
-    def spent(self, options: SelectOptions, selection: Selection) -> int | None:
-        """Return what the chosen rows have of the budget; None without one."""
-        if options.budget_bytes is not None:
-            return int(self.sizes[selection.rows].sum())
-        return None if self.tokens is None else int(self.tokens[selection.rows].sum())
-
-
-def _rank(task: _Task) -> _Run:
-    """Choose rows by a score of each; no text outlives its batch, unless a filter keeps it."""
-    target, filters, options, threads = task.target, task.filters, task.options, task.threads
-    metric = DEFAULT_METRIC if options.metric is None else options.metric
-    aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
-    scorer = _core.Scorer(target, metric, options.compressor, aggregate, threads)
-    scores: list[NDArray[np.float64]] = []
-
-    def score(batch: _core.Batch, progress: Callable[[int], None] | None) -> None:
-        scores.append(scorer.score(batch.texts, threads, progress))
-        filters.add(batch.texts)
-
-    rows = _read(task, "scoring", score)
-    filtered = filters.finish()
-    ranking = Ranking(np.concatenate(scores), rows.sizes)
-    selection = _choose(ranking, options, filtered, rows)
-    counts = {"read": len(ranking), "scored": len(ranking), "rejected": 0}
-    counts |= filtered.counts | {"selected": len(selection)}
-    resolved: dict[str, object] = {
-        "metric": scorer.metric,
-        "compressor": scorer.compressor,
-        "aggregate": scorer.aggregate,
-    }
-    groups = None if rows.groups is None else len(np.unique(rows.groups[selection.rows]))
-    return _Run(
-        selection=selection,
-        filtered=filtered if filters.list_rows else None,
-        counts=counts,
-        resolved=resolved,
-        targets=len(target),
-        metric=scorer.metric,
-        spent=rows.spent(options, selection),
-        library=scorer.library,
-        groups=groups,
+def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core.Reader:
+    """Open the sources of an earlier run, which must be what they were."""
+    sources = former["sources"]
+    parameters = former["parameters"]
+    reader = _core.Reader(
+        [file["name"] for file in sources],
+        parameters["text"],
+        "source",
+        id_field=parameters["id"],
+        text_by=parameters["text_by"],
     )
-
-
-def _cover(task: _Task) -> _Run:
-    """Choose rows jointly, with all texts in memory."""
-    target, filters, options = task.target, task.filters, task.options
-    batches: list[_core.Texts] = []
-
-    def keep(batch: _core.Batch, _: Callable[[int], None] | None) -> None:
-        batches.append(batch.texts)
-        filters.add(batch.texts)
-
-    rows = _read(task, "reading", keep)
-    source = _core.Texts.concat(batches)
-    filtered = filters.finish()
-    amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
-    with rows_bar(len(source), "covering") as progress:
-        found = _core.cover(
-            source,
-            target,
-            **amounts,
-            tokens=rows.tokens,
-            beta=options.beta,
-            where=filtered.where,
-            threads=task.threads,
-            progress=progress,
-        )
-    copies_of_target = len(filtered.copies_of_target) + len(found.copies_of_target)
-    eligible = int(np.count_nonzero(filtered.where)) + len(filtered.copies_of_target)
-    if note := filtered.nothing_left() or shortfall(found, eligible, copies_of_target):
-        warnings.warn(note, UserWarning, stacklevel=3)
-    left_out = filtered.counts | {
-        "copies_of_target": copies_of_target,
-        "duplicates": len(filtered.duplicates) + len(found.duplicates),
-    }
-    considered = len(source) - sum(left_out.values())
-    counts = {"read": len(source), "considered": considered, "rejected": 0, **left_out, "selected": len(found.rows)}
-    selection = Cover(
-        found.rows,
-        found.scores,
-        coverage=found.coverage,
-        copies_of_target=found.copies_of_target,
-        duplicates=found.duplicates,
-        provenance={"sources": len(source)},
-    )
-    return _Run(
-        selection=selection,
-        filtered=filtered,
-        counts=counts,
-        resolved={"beta": found.beta},
-        targets=len(target),
-        spent=rows.spent(options, selection),
-        beta=found.beta,
-    )
-
-
-def _read(task: _Task, description: str, each: Callable[[_core.Batch, Callable[[int], None] | None], None]) -> _Rows:
-    """Read all batches, hand each over with the bar that it may move, and collect what stays of the rows."""
-    reader, counter, threads = task.reader, task.counter, task.threads
-    sizes: list[NDArray[np.int64]] = []
-    tokens: list[NDArray[np.int64]] = []
-    groups: list[NDArray[np.int64]] = []
-    with bytes_bar(reader.bytes_total, description) as show:
-        bytes_before = 0
-        while (batch := reader.next_batch(threads)) is not None:
-            rows_before = reader.rows - len(batch)
-            progress = show and _batch_progress(show, bytes_before, reader.bytes_read, rows_before, len(batch))
-            each(batch, progress)
-            if progress is not None:
-                progress(len(batch))
-            sizes.append(batch.texts.sizes())
-            if counter is not None:
-                try:
-                    tokens.append(counter.count(batch.texts, first_row=rows_before, threads=threads))
-                except ParameterError as error:
-                    raise _placed(error, reader) from error.__cause__
-            elif batch.tokens is not None:
-                tokens.append(batch.tokens)
-            if batch.groups is not None:
-                groups.append(batch.groups)
-            bytes_before = reader.bytes_read
-    return _Rows(
-        sizes=np.concatenate(sizes),
-        tokens=np.concatenate(tokens) if tokens else None,
-        groups=np.concatenate(groups) if groups else None,
-    )
-
-
-def _placed(error: ParameterError, reader: _core.Reader) -> ParameterError:
-    """Return the same error about a row, with its file and line in place of its number."""
-    if error.row is None:
-        return error
-    path, line, byte = reader.place(error.row)
-    message = error.message.removeprefix(f"source row {error.row}: ")
-    return ParameterError(f"{path}:{line} (byte {byte}): {message}", path=path, row=error.row, line=line, byte=byte)
-
-
-@contextlib.contextmanager
-def _field_named_by(option: str) -> Iterator[None]:
-    """Name the option to a reader whose rows lack a field, since they were read by that of the sources."""
     try:
-        yield
-    except BadRowError as error:
-        if ": no field " in error.message:
-            error.message += f"; name the field of these rows by {option}"
-        raise
+        run = json.loads(Path(directory, "run.json").read_text(encoding="utf-8"))
+        modified = [file["modified_ns"] for file in run["sources"]]
+    except (OSError, ValueError, KeyError):
+        # It is no part of the result, and may have been left behind: sizes are known from the manifest.
+        modified = [None] * len(sources)
+    for file, time, (name, size, modified_now) in zip(sources, modified, reader.found(), strict=True):
+        changed = size != file["bytes"] or (time not in {None, modified_now} and not verify)
+        if verify and not changed:
+            with Path(name).open("rb") as content:
+                changed = hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]
+        if changed:
+            remedy = "score again" if verify else "score again, or use --verify if only its time is another"
+            raise MismatchError(f"{name}: the file changed since it was scored; {remedy}", path=name)
+    return reader
 
 
-def _batch_progress(
-    show: Callable[[int, int], None], bytes_before: int, bytes_after: int, rows_before: int, rows: int
-) -> Callable[[int], None]:
-    """Spread the bytes of a batch evenly over its rows."""
-    return lambda done: show(bytes_before + (bytes_after - bytes_before) * done // rows, rows_before + done)
+def _choose(
+    run: _Run, output: _core.Output, scores: Scores, *, reader: _core.Reader, counts: dict[str, int]
+) -> list[_core.OutputFile]:
+    """Choose rows by a table of scores, and write them."""
+    options = run.options
+    if not isinstance(options, SelectOptions):
+        raise TypeError("expected options that say how to choose")
+    ranking, beyond = scores.ranking(
+        {"version": _core.__version__},
+        sizes=options.budget_bytes is not None,
+        min_bytes=options.min_bytes,
+        max_bytes=options.max_bytes,
+    )
+    counts = counts | {name: counts[name] + beyond[name] for name in BY_SIZE}
+    counts.pop("selected", None)
+    tokens = scores.tokens() if options.budget_tokens is not None else None
+    groups = scores.groups() if options.group is not None else None
+    run.selection = _choose_rows(ranking, options, counts, tokens, groups)
+    rows = run.selection.rows
+    if options.budget_bytes is not None and ranking.sizes is not None:
+        run.spent = int(ranking.sizes[rows].sum())
+    if tokens is not None:
+        run.spent = int(tokens[rows].sum())
+    if groups is not None:
+        run.groups = len(np.unique(groups[rows]))
+    # Some 30 bytes a row that the rest needs no more.
+    del ranking, tokens, groups
+    run.counts = counts | {"selected": len(rows)}
+    outputs = writing.copy_rows(output, reader, scores.places(rows), run.selection, options.keep_order)
+    if any(name in counts for name in ("contaminated", "duplicates")):
+        left_out, reasons, others = scores.left_out_by_text()
+        outputs.append(output.write_left_out(reader, scores.places(left_out), left_out, reasons, others))
+    return outputs
 
 
-def _choose(ranking: Ranking, options: SelectOptions, filtered: Filtered, rows: _Rows) -> Selection:
+def _choose_rows(
+    ranking: Ranking,
+    options: SelectOptions,
+    counts: dict[str, int],
+    tokens: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
+) -> Selection:
     """Choose rows by their scores, and warn if there are none."""
-    if note := filtered.nothing_left():
-        warnings.warn(note, UserWarning, stacklevel=4)
+    where = ranking.eligible
+    left = len(ranking) if where is None else int(np.count_nonzero(where))
+    if note := nothing_left(counts, left):
+        warnings.warn(note, UserWarning, stacklevel=5)
         # That all of 0 rows are chosen would be said by some ways of choosing.
         with warnings.catch_warnings(action="ignore"):
-            return choose(ranking, options, filtered.where, rows.tokens, rows.groups)
-    selection = choose(ranking, options, filtered.where, rows.tokens, rows.groups)
+            return choose(ranking, options, None, tokens, groups)
+    selection = choose(ranking, options, None, tokens, groups)
     if not len(selection) and options.threshold is not None:
-        best = ranking.scores[filtered.where].max()
+        best = ranking.scores.max() if where is None else ranking.scores[where].max()
         message = f"--threshold is {options.threshold:g}, above the best score, {best:.6g}; nothing is selected"
-        warnings.warn(message, UserWarning, stacklevel=4)
-    if rows.groups is not None and (note := _small_groups(rows.groups, filtered.where, options.top_k or 0)):
-        warnings.warn(note, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=5)
+    if groups is not None and (note := _small_groups(groups, where, options.top_k or 0)):
+        warnings.warn(note, UserWarning, stacklevel=5)
     return selection
 
 
-def _small_groups(groups: NDArray[np.int64], where: NDArray[np.bool_], k: int) -> str | None:
+def _small_groups(groups: NDArray[np.int64], where: NDArray[np.bool_] | None, k: int) -> str | None:
     """Say how many groups have fewer rows that can be chosen than are wanted of each; None where all have enough."""
-    rows = np.bincount(groups[where], minlength=groups.max() + 1)
+    rows = np.bincount(groups if where is None else groups[where], minlength=groups.max() + 1)
     if not (few := int((rows < k).sum())):
         return None
     have = "has" if few == 1 else "have"
@@ -361,39 +310,113 @@ def _small_groups(groups: NDArray[np.int64], where: NDArray[np.bool_], k: int) -
     )
 
 
-def _parameters(options: SelectOptions, target_text: str) -> dict[str, object]:
-    """Return every parameter that the result depends on."""
-    parameters = asdict(options)
-    # The seed has a place of its own, because it is recorded in any case.
-    for name in ("source", "target", "exclude", "output", "threads", "overwrite", "seed"):
-        del parameters[name]
-    return parameters | {"target_text": target_text}
+def _library(scorer: _core.Scorer) -> dict[str, object]:
+    name, version = scorer.library
+    return {"name": name, "version": version}
 
 
-def _result(run: _Run, options: SelectOptions, started: datetime, threads: int) -> SelectResult:
-    scores = run.selection.scores
-    budgets = {"bytes": options.budget_bytes, "tokens": options.budget_tokens}
-    unit, budget = next(((unit, amount) for unit, amount in budgets.items() if amount is not None), (None, None))
-    files: tuple[str, ...] = writing.FILE_NAMES
-    if run.filtered is not None:
-        files = (writing.LEFT_OUT_NAME, *files)
-    covered = None
-    if isinstance(run.selection, Cover):
-        covered = float(run.selection.coverage[-1]) if len(scores) else 0.0
-    return SelectResult(
-        output=options.output,
-        files=files,
-        counts=run.counts,
-        targets=run.targets,
-        metric=run.metric,
-        budget=budget,
-        budget_unit=unit,
-        spent=run.spent,
-        groups=run.groups,
-        beta=run.beta,
-        covered=covered,
-        best_score=float(scores[0]) if len(scores) else None,
-        last_score=float(scores[-1]) if len(scores) else None,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
-        threads=threads,
-    )
+class _Run:
+    """What is found out about a run while it goes on."""
+
+    def __init__(self, options: ScoreOptions) -> None:
+        self.started = datetime.now(UTC)
+        self.options = options
+        self.threads = _core.available_threads() if options.threads is None else options.threads
+        self.counts: dict[str, int] = {}
+        self.files: list[str] = []
+        self.selection: Selection | None = None
+        self.targets: int | None = None
+        self.metric: str | None = None
+        self.spent: int | None = None
+        self.groups: int | None = None
+        self.beta: float | None = None
+
+    @property
+    def seed(self) -> int:
+        """As recorded."""
+        seed = getattr(self.options, "seed", None)
+        return manifest.DEFAULT_SEED if seed is None else seed
+
+    def finish(
+        self,
+        output: _core.Output,
+        parameters: dict[str, object],
+        library: dict[str, object] | None,
+        task: scoring.Task,
+        outputs: Sequence[_core.OutputFile],
+    ) -> None:
+        """Write the records, and let all files appear."""
+        content = manifest.build(
+            parameters=parameters,
+            library=library,
+            tokenizer=None if task.counter is None else task.counter.record,
+            sources=task.reader.files(),
+            targets=task.target_reader.files(),
+            exclude=[] if task.filters.reader is None else task.filters.reader.files(),
+            counts=self.counts,
+            seed=self.seed,
+            outputs=outputs,
+        )
+        self.files = [file["name"] for file in outputs]
+        writing.finish(output, content, self.started, self.threads, task.reader.found())
+
+    def is_done(self, parameters: dict[str, object], task: scoring.Task) -> bool:
+        """Whether the output is that of a run with these parameters and inputs; raises if it is of another one."""
+        path = Path(self.options.output, writing.MANIFEST_NAME)
+        try:
+            former = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        wanted: dict[str, object] = {
+            "zipfit": _core.__version__,
+            "seed": self.seed,
+            **json.loads(json.dumps(parameters)),
+        }
+        found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
+        for side, reader in (("sources", task.reader), ("targets", task.target_reader)):
+            wanted[side] = [[name, size] for name, size, _ in reader.found()]
+            found[side] = [[file["name"], file["bytes"]] for file in former[side]]
+        if different := [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]:
+            names = ", ".join(different[:3])
+            message = f"a finished run is here, and it was another one: {names} differ; give another directory"
+            raise MismatchError(f"{self.options.output}: {message}, or start afresh with --overwrite")
+        self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
+        return True
+
+    def done(self) -> Result:
+        """Return the result of a run that an earlier one had finished."""
+        return Result(
+            output=self.options.output,
+            files=tuple(self.files),
+            counts=self.counts,
+            already_done=True,
+            seconds=(datetime.now(UTC) - self.started).total_seconds(),
+            threads=self.threads,
+        )
+
+    def result(self) -> Result:
+        """Return what there is to tell."""
+        budgets = {unit: getattr(self.options, f"budget_{unit}", None) for unit in ("bytes", "tokens")}
+        unit, budget = next(((unit, amount) for unit, amount in budgets.items() if amount is not None), (None, None))
+        scores = np.empty(0) if self.selection is None else self.selection.scores
+        covered = None
+        if isinstance(self.selection, Cover):
+            covered = float(self.selection.coverage[-1]) if len(scores) else 0.0
+        return Result(
+            output=self.options.output,
+            files=tuple(name for name in writing.ALL_NAMES if name in {*self.files, *writing.RECORD_NAMES}),
+            counts=self.counts,
+            scores=getattr(self.options, "scores", None),
+            targets=self.targets,
+            metric=self.metric,
+            budget=budget,
+            budget_unit=unit,
+            spent=self.spent,
+            groups=self.groups,
+            beta=self.beta,
+            covered=covered,
+            best_score=float(scores[0]) if len(scores) else None,
+            last_score=float(scores[-1]) if len(scores) else None,
+            seconds=(datetime.now(UTC) - self.started).total_seconds(),
+            threads=self.threads,
+        )

@@ -64,12 +64,33 @@ class Ranking:
             if self._sizes is not None:
                 self._provenance["sizes_sha256"] = sha256(self._sizes)
         self._order: NDArray[np.int64] | None = None
+        self._where: NDArray[np.bool_] | None = None
         if not np.isfinite(self._scores).all():
             _core.order(self._scores)  # raises, naming the row; now, and not when the order is first asked for
 
+    @classmethod
+    def of_table(
+        cls,
+        scores: NDArray[np.float64],
+        sizes: NDArray[np.int64] | None,
+        where: NDArray[np.bool_] | None,
+        provenance: Mapping[str, Any],
+    ) -> Ranking:
+        """Make a ranking of which some rows may never be chosen (where `where` is False), for `zipfit.load_scores`.
+
+        Those may have the score NaN. The arrays are taken as they are, and made read-only.
+        """
+        ranking = cls.__new__(cls)
+        ranking._scores = read_only(scores)
+        ranking._sizes = None if sizes is None else read_only(sizes)
+        ranking._where = None if where is None else read_only(where)
+        ranking._provenance = {**provenance, "sources": len(scores)}
+        ranking._order = None
+        return ranking
+
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Scores, float64 (N,), read-only; higher is better."""
+        """Scores, float64 (N,), read-only; higher is better. NaN for rows that `zipfit score` rejected."""
         return self._scores
 
     @property
@@ -81,8 +102,20 @@ class Ranking:
     def order(self) -> NDArray[np.int64]:
         """All rows, best first, equal scores by row number: int64 (N,), read-only. Sorted when first asked for."""
         if self._order is None:
-            self._order = read_only(_core.order(self._scores))
+            scores = self._scores
+            if self._where is not None and np.isnan(scores).any():
+                # Rows that may not be chosen come last.
+                scores = np.where(np.isnan(scores), np.finfo(np.float64).min, scores)
+            self._order = read_only(_core.order(scores))
         return self._order
+
+    @property
+    def eligible(self) -> NDArray[np.bool_] | None:
+        """Rows that may be chosen, bool (N,), read-only; None, the usual case, for all of them.
+
+        Only `zipfit.load_scores` makes rankings where some may not: rows that were rejected or left out when scored.
+        """
+        return self._where
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -108,7 +141,7 @@ class Ranking:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would lose that the arrays are read-only.
-        return functools.partial(Ranking, provenance=self._provenance), (self._scores, self._sizes)
+        return functools.partial(_restored, provenance=self._provenance), (self._scores, self._sizes, self._where)
 
     def top_k(self, k: int, *, where: Where = None) -> Selection:
         """Choose the k best rows.
@@ -126,7 +159,7 @@ class Ranking:
             `k` is below 1 or no whole number.
         """
         k = whole_number(k, "top_k")
-        mask, eligible = checked_where(where, len(self))
+        mask, eligible = self._combined(where)
         if k > eligible:
             warnings.warn(all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
@@ -147,7 +180,7 @@ class Ranking:
         ParameterError
             `fraction` is not in (0, 1].
         """
-        mask, _ = checked_where(where, len(self))
+        mask, _ = self._combined(where)
         rows = _core.top_fraction(self.order, mask, real_number(fraction, "top_fraction"))
         return self._select(rows, mask, chooser="top_fraction", top_fraction=float(fraction))
 
@@ -167,7 +200,7 @@ class Ranking:
         ParameterError
             `threshold` is NaN.
         """
-        mask, _ = checked_where(where, len(self))
+        mask, _ = self._combined(where)
         rows = _core.threshold(self.order, mask, self._scores, real_number(threshold, "threshold"))
         return self._select(rows, mask, chooser="threshold", threshold=float(threshold))
 
@@ -208,7 +241,7 @@ class Ranking:
         """
         unit, budget = _one_budget(budget_bytes, budget_tokens)
         costs = self._costs(unit, tokens)
-        mask, eligible = checked_where(where, len(self))
+        mask, eligible = self._combined(where)
         rows = _core.within(self.order, mask, costs, min(budget, np.iinfo(np.int64).max))
         if not len(rows) and eligible:
             best = self.order[0] if mask is None else self.order[mask[self.order]][0]
@@ -263,7 +296,7 @@ class Ranking:
         k = whole_number(k, "k")
         temperature = real_number(temperature, "temperature")
         seed = _seed(seed)
-        mask, eligible = checked_where(where, len(self))
+        mask, eligible = self._combined(where)
         if k > eligible:
             warnings.warn(all_selected("k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.sample(self.order, mask, self._scores, min(k, max(len(self), 1)), temperature, seed)
@@ -300,10 +333,18 @@ class Ranking:
         """
         k = whole_number(k, "k")
         codes, groups = group_codes(labels, len(self))
-        mask, _ = checked_where(where, len(self))
+        mask, _ = self._combined(where)
         rows = _core.per_group(self.order, mask, codes, min(k, max(len(self), 1)))
         hashed = sha256(codes)
         return self._select(rows, mask, chooser="per_group", k=k, groups=groups, labels_sha256=hashed)
+
+    def _combined(self, where: Where) -> tuple[NDArray[np.bool_] | None, int]:
+        """Return which rows may be chosen (None: all), and how many these are."""
+        mask, eligible = checked_where(where, len(self))
+        if self._where is None:
+            return mask, eligible
+        mask = self._where if mask is None else mask & self._where
+        return mask, int(np.count_nonzero(mask))
 
     def _costs(self, unit: str, tokens: ArrayLike | None) -> NDArray[np.int64]:
         if unit == "tokens":
@@ -319,6 +360,16 @@ class Ranking:
     def _select(self, rows: NDArray[np.int64], mask: NDArray[np.bool_] | None, **chosen: Any) -> Selection:
         provenance = {**self._provenance, **chosen, **left_out(mask)}
         return Selection(rows, self._scores[rows], provenance=provenance)
+
+
+def _restored(
+    scores: NDArray[np.float64],
+    sizes: NDArray[np.int64] | None,
+    where: NDArray[np.bool_] | None,
+    *,
+    provenance: Mapping[str, Any],
+) -> Ranking:
+    return Ranking.of_table(scores, sizes, where, provenance)
 
 
 def _seed(value: Any) -> int:

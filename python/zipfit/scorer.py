@@ -37,7 +37,7 @@ class Scorer:
         How the distances to all targets become one score: "mean" (default, the paper's), "max" (the nearest target
         alone) or "top-M" (the mean over the M nearest). "gain" takes "mean" alone.
     target_text
-        Column, field or template of the texts in `target`. None: ``"text"`` if it is there, else the only column.
+        Where the texts in `target` are, as in `zipfit.rank`. None: ``"text"`` if it is there, else the only column.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class Scorer:
         batch
             Source texts, of any kind that `zipfit.rank` takes.
         text
-            Column, field or template of the texts in `batch`. None: ``"text"`` if it is there, else the only column.
+            Where the texts in `batch` are, as in `zipfit.rank`. None: ``"text"`` if it is there, else the only column.
         threads
             None, the default, means all CPUs that this process may use; pass 1 where a framework already runs one
             task a CPU. The scores do not depend on it.

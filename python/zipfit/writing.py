@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,47 +10,86 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit import _core, manifest
+from zipfit import _core, manifest, workplace
 from zipfit.covering import Cover
 from zipfit.errors import ParameterError
 from zipfit.json_rows import json_rows
 from zipfit.progress import rows_bar
+from zipfit.scores import FILE_NAME as SCORES_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from zipfit.filtering import Filtered
     from zipfit.inputs import TextData
     from zipfit.selection import Selection
+    from zipfit.workplace import Workplace
 
 __all__ = [
-    "FILE_NAMES",
-    "LEFT_OUT_NAME",
+    "ALL_NAMES",
+    "MANIFEST_NAME",
+    "RECORD_NAMES",
+    "REJECTED_NAME",
     "copy_rows",
     "finish",
+    "left_out_of_cover",
     "open_output",
     "refuse_own_input",
-    "write_left_out",
     "write_selection",
 ]
 
-FILE_NAMES = ("selected.jsonl", "selection.jsonl", "run.json", "manifest.json")
-"""What every run writes, in the order of writing: a directory without a manifest is unfinished."""
+MANIFEST_NAME = "manifest.json"
+
+RECORD_NAMES = ("run.json", MANIFEST_NAME)
+"""What every run writes, last: a directory without a manifest is unfinished."""
 
 LEFT_OUT_NAME = "left_out.jsonl"
 """Written only by runs that leave rows out one by one."""
 
+REJECTED_NAME = "rejected.jsonl"
+"""Written only by runs that skip bad rows."""
 
-def open_output(directory: str, overwrite: bool) -> _core.Output:
-    """Return the directory, ready to receive the files of a run; those of an earlier run are replaced or removed."""
-    return _core.Output(directory, (LEFT_OUT_NAME, *FILE_NAMES), overwrite)
+SELECTED_NAMES = ("selected.jsonl", "selected.parquet")
+"""The chosen rows: the second where the sources are Parquet."""
+
+ALL_NAMES = (REJECTED_NAME, LEFT_OUT_NAME, SCORES_NAME, *SELECTED_NAMES, "selection.jsonl", *RECORD_NAMES)
+"""All that a run may write."""
+
+
+@contextlib.contextmanager
+def open_output(directory: str, *, overwrite: bool, resume: bool = False) -> Iterator[tuple[_core.Output, Workplace]]:
+    """Hold a directory for one run, and receive its files; those of an earlier run are replaced or removed.
+
+    Parameters
+    ----------
+    directory
+        Made if needed, and removed again if nothing is written.
+    overwrite
+        Replace the files of an earlier run, and drop an unfinished one.
+    resume
+        An earlier run may be there, finished or not.
+
+    Raises
+    ------
+    OutputExistsError
+        A run is there and may not be, or works there now.
+    """
+    known = resume and (Path(directory, MANIFEST_NAME).exists() or workplace.journal_of(directory).exists())
+    with (
+        _core.Output(directory, ALL_NAMES, overwrite or known) as output,
+        workplace.hold(directory, resume=resume, overwrite=overwrite) as work,
+    ):
+        # Of runs that were killed: nobody else works here.
+        for name in ALL_NAMES:
+            for partial in Path(directory).glob(f".{name}.*.partial"):
+                partial.unlink(missing_ok=True)
+        yield output, work
 
 
 def refuse_own_input(directory: str, inputs: Sequence[str]) -> None:
     """Raise ParameterError for an input that is among the files to write."""
-    outputs = {Path(directory, name).resolve() for name in (LEFT_OUT_NAME, *FILE_NAMES)}
+    outputs = {Path(directory, name).resolve() for name in ALL_NAMES}
     for path in inputs:
         if Path(path).resolve() in outputs:
             raise ParameterError(f"{path}: this input would be replaced by the output; choose another directory")
@@ -93,22 +133,22 @@ def write_selection(
     paths = [os.fspath(source)] if isinstance(source, os.PathLike) else []
     ranked = selection.provenance["sources"]
     refuse_own_input(directory, paths)
-    with open_output(directory, overwrite) as output:
+    with open_output(directory, overwrite=overwrite) as (output, _):
         sources: list[_core.InputFile] = []
-        reader = None
+        reader = places = None
         if paths:
-            reader = _core.Reader.scan(paths, ranked)
+            reader, places = _core.Reader.scan(paths, ranked)
             sources = reader.files()
-            outputs = copy_rows(output, reader, selection, keep_order)
+            outputs = copy_rows(output, reader, places.take(selection.rows), selection, keep_order)
         else:
             lines = json_rows(selection.take(source), selection.rows)
             order, ranks = _written_order(selection, keep_order)
             rows, scores = selection.rows[order], selection.scores[order]
             outputs = output.write_rows([lines[i] for i in order], rows, ranks, scores, _coverage(selection, order))
         if isinstance(selection, Cover):
-            nothing = np.empty((0, 2), np.int64)
-            copies = (selection.duplicates, selection.copies_of_target)
-            outputs.append(output.write_left_out(reader, nothing, *copies))
+            rows, reasons, others = left_out_of_cover(selection)
+            places = None if places is None else places.take(rows)
+            outputs.append(output.write_left_out(reader, places, rows, reasons, others))
         content = manifest.build(
             parameters={**selection.provenance, "keep_order": keep_order},
             library=None,
@@ -119,7 +159,8 @@ def write_selection(
             seed=selection.provenance.get("seed", manifest.DEFAULT_SEED),
             outputs=outputs,
         )
-        finish(output, content, started, _core.available_threads())
+        inputs = [] if reader is None else reader.found()
+        finish(output, content, started, _core.available_threads(), inputs)
 
 
 def _counts(selection: Selection) -> dict[str, int]:
@@ -137,31 +178,34 @@ def _counts(selection: Selection) -> dict[str, int]:
 
 
 def copy_rows(
-    output: _core.Output, reader: _core.Reader, selection: Selection, keep_order: bool
+    output: _core.Output, reader: _core.Reader, places: _core.Places, selection: Selection, keep_order: bool
 ) -> list[_core.OutputFile]:
-    """Copy the chosen rows out of their files, and say where each comes from."""
+    """Copy the chosen rows, which lie at `places`, out of their files, and say where each comes from."""
     order, ranks = _written_order(selection, keep_order)
     rows, scores, coverage = selection.rows[order], selection.scores[order], _coverage(selection, order)
     with rows_bar(len(selection), "writing") as progress:
-        return output.copy_rows(reader, rows, ranks, scores, coverage, progress)
+        return output.copy_rows(reader, places.take(order), rows, ranks, scores, coverage, progress)
 
 
-def write_left_out(
-    output: _core.Output, reader: _core.Reader, filtered: Filtered, selection: Selection
-) -> _core.OutputFile:
-    """Write which rows the filters and joint selection left out, and which row speaks against each."""
-    duplicates, copies_of_target = filtered.duplicates, filtered.copies_of_target
-    if isinstance(selection, Cover):
-        duplicates = np.concatenate([duplicates, selection.duplicates])
-        copies_of_target = np.concatenate([copies_of_target, selection.copies_of_target])
-    return output.write_left_out(reader, filtered.contaminated, duplicates, copies_of_target)
+def left_out_of_cover(selection: Cover) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+    """Return the rows that joint selection left out as copies, rising, why, and the row that speaks against each."""
+    pairs = np.concatenate([selection.duplicates, selection.copies_of_target])
+    names = ["duplicate"] * len(selection.duplicates) + ["copy_of_target"] * len(selection.copies_of_target)
+    order = np.argsort(pairs[:, 0], kind="stable")
+    return pairs[order, 0], [names[at] for at in order], pairs[order, 1]
 
 
-def finish(output: _core.Output, content: dict[str, object], started: datetime, threads: int) -> None:
+def finish(
+    output: _core.Output,
+    content: dict[str, object],
+    started: datetime,
+    threads: int,
+    inputs: Sequence[tuple[str, int, int]],
+) -> None:
     """Write the two records, and let all files appear."""
-    run = manifest.run_record(started=started, threads=threads)
+    run = manifest.run_record(started=started, threads=threads, inputs=inputs)
     output.write("run.json", manifest.to_json(run))
-    output.write("manifest.json", manifest.to_json(content))
+    output.write(MANIFEST_NAME, manifest.to_json(content))
     output.commit()
 
 

@@ -1,24 +1,29 @@
 //! `Reader`, `Batch`, `Output`: files in and out, for the pipeline.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, ToPyArray};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyDict, PyList};
 
 use super::errors::to_python;
 use super::interrupt;
+use super::scores::{PyPlaces, strings_to_python};
 use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
-use crate::error::{Error, Result};
-use crate::read::{self, BATCH_BYTES, Batch, Fields, OtherFields, Reader};
+use crate::error::{Error, Result, quote};
+use crate::read::{
+    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, TextBy,
+};
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
 /// Consecutive rows.
 #[pyclass(name = "Batch", module = "zipfit._core", frozen)]
 pub(super) struct PyBatch {
     batch: Batch,
+    places: PyPlaces,
     has_tokens: bool,
     has_groups: bool,
 }
@@ -40,9 +45,45 @@ impl PyBatch {
     }
 
     #[getter]
-    fn groups<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<i64>>> {
-        let codes = || self.batch.groups.iter().map(|&code| i64::from(code)).collect::<Vec<_>>();
-        self.has_groups.then(|| codes().into_pyarray(py))
+    fn places(&self) -> PyPlaces {
+        PyPlaces(Arc::clone(&self.places.0))
+    }
+
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let columns = self.places.columns(py)?;
+        let rows: Vec<i64> = self.batch.rows.iter().map(|&row| row as i64).collect();
+        columns.set_item("row", rows.into_pyarray(py))?;
+        columns.set_item("id", strings_to_python(py, &self.batch.ids))?;
+        let sizes: Vec<i64> = self.batch.texts.iter().map(|text| text.len() as i64).collect();
+        columns.set_item("size", sizes.into_pyarray(py))?;
+        if self.has_tokens {
+            columns.set_item("tokens", self.batch.tokens.to_pyarray(py))?;
+        }
+        if self.has_groups {
+            columns.set_item("group", strings_to_python(py, &self.batch.groups))?;
+        }
+        Ok(columns)
+    }
+
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let row = |rejected: &Rejected| {
+            let (error, entry) = (&rejected.error, PyDict::new(py));
+            entry.set_item("row", rejected.row)?;
+            let path = error.place().path.as_ref();
+            entry.set_item("file", path.map(|path| path.to_string_lossy().into_owned()))?;
+            if let (Some(row_group), Some(index)) = (error.place().row_group, error.place().index) {
+                entry.set_item("row_group", row_group)?;
+                entry.set_item("index", index)?;
+            } else {
+                entry.set_item("line", error.place().line)?;
+                entry.set_item("byte", error.place().byte)?;
+            }
+            entry.set_item("code", error.code())?;
+            entry.set_item("message", error.sentence())?;
+            Ok(entry)
+        };
+        self.batch.rejected.iter().map(row).collect()
     }
 }
 
@@ -54,9 +95,10 @@ pub(super) struct PyReader(pub(super) Arc<Mutex<Reader>>);
 impl PyReader {
     #[new]
     #[pyo3(signature = (
-        paths, text, side = "source", id_field = None, token_field = None, batch_bytes = BATCH_BYTES, group_field = None
+        paths, text, side = "source", *, id_field = None, token_field = None, group_field = None, batch_rows = None,
+        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line"
     ))]
-    #[expect(clippy::too_many_arguments, reason = "the names of the fields, one by one")]
+    #[expect(clippy::too_many_arguments, reason = "fields and limits, one by one")]
     fn new(
         py: Python<'_>,
         paths: Vec<PathBuf>,
@@ -64,13 +106,26 @@ impl PyReader {
         side: &str,
         id_field: Option<&str>,
         token_field: Option<&str>,
-        batch_bytes: usize,
         group_field: Option<&str>,
+        batch_rows: Option<usize>,
+        max_row_bytes: Option<u32>,
+        skip_bad_rows: bool,
+        keep_places: bool,
+        text_by: &str,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
+        let text_by = parse_text_by(py, text_by)?;
         let others = OtherFields { id: id_field, tokens: token_field, group: group_field };
+        let options = ReadOptions {
+            batch_rows: batch_rows.unwrap_or(usize::MAX),
+            max_row_bytes: max_row_bytes.unwrap_or(MAX_ROW_BYTES),
+            skip_bad_rows,
+            keep_places,
+            text_by,
+            ..ReadOptions::default()
+        };
         let reader = Fields::new(text, &others)
-            .and_then(|fields| Reader::open(paths, fields, side, batch_bytes))
+            .and_then(|fields| Reader::open(paths, fields, side, options))
             .map_err(|error| to_python(py, error))?;
         Ok(PyReader(Arc::new(Mutex::new(reader))))
     }
@@ -82,7 +137,10 @@ impl PyReader {
         interrupt::run(py, None, move |control| {
             let mut reader = lock(&reader);
             let (has_tokens, has_groups) = (reader.fields().has_tokens(), reader.fields().has_groups());
-            Ok(reader.next_batch(threads, control)?.map(|batch| PyBatch { batch, has_tokens, has_groups }))
+            Ok(reader.next_batch(threads, control)?.map(|mut batch| {
+                let places = PyPlaces(Arc::new(std::mem::replace(&mut batch.places, Places::Lines(Vec::new()))));
+                PyBatch { batch, places, has_tokens, has_groups }
+            }))
         })
     }
 
@@ -94,20 +152,26 @@ impl PyReader {
     }
 
     #[getter]
-    fn rows(&self) -> usize {
-        lock(&self.0).places().len()
+    fn position(&self) -> (u32, u64, u64, u64) {
+        let Position { file, byte, line, rows } = lock(&self.0).position();
+        (file, byte, line, rows)
     }
 
-    fn group_names(&self) -> Vec<String> {
-        lock(&self.0).group_names().to_vec()
+    fn resume(&self, py: Python<'_>, position: (u32, u64, u64, u64), finished: Vec<FinishedFile>) -> PyResult<()> {
+        let (file, byte, line, rows) = position;
+        let finished = finished.into_iter().map(|file| InputFile {
+            path: file.name.into(),
+            bytes: file.bytes,
+            sha256: file.sha256,
+            rows: file.rows,
+        });
+        let resumed = lock(&self.0).resume(Position { file, byte, line, rows }, finished.collect());
+        resumed.map_err(|error| to_python(py, error))
     }
 
-    fn place(&self, py: Python<'_>, row: usize) -> PyResult<(String, u64, u64)> {
-        let reader = lock(&self.0);
-        match reader.places().get(row) {
-            Some(place) => Ok((reader.path(place.file).to_string_lossy().into_owned(), place.line, place.byte)),
-            None => Err(to_python(py, Error::parameter(format!("row {row} is not read yet")))),
-        }
+    #[getter]
+    fn is_parquet(&self) -> bool {
+        lock(&self.0).is_parquet()
     }
 
     #[getter]
@@ -118,6 +182,11 @@ impl PyReader {
     #[getter]
     fn bytes_total(&self) -> u64 {
         lock(&self.0).bytes_total()
+    }
+
+    fn found(&self) -> Vec<(String, u64, u128)> {
+        let reader = lock(&self.0);
+        reader.found().map(|(path, bytes, modified)| (path.to_string_lossy().into_owned(), bytes, modified)).collect()
     }
 
     fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -134,10 +203,23 @@ impl PyReader {
     }
 
     #[staticmethod]
-    fn scan(py: Python<'_>, paths: Vec<PathBuf>, total: usize) -> PyResult<PyReader> {
-        let reader = interrupt::run(py, None, move |control| Reader::scan(paths, total, control))?;
-        Ok(PyReader(Arc::new(Mutex::new(reader))))
+    #[pyo3(signature = (paths, total, text_by = "line"))]
+    fn scan(py: Python<'_>, paths: Vec<PathBuf>, total: usize, text_by: &str) -> PyResult<(PyReader, PyPlaces)> {
+        let text_by = parse_text_by(py, text_by)?;
+        let scan = interrupt::run(py, None, move |control| Reader::scan(paths, text_by, total, control));
+        let (reader, places) = scan?;
+        Ok((PyReader(Arc::new(Mutex::new(reader))), PyPlaces(Arc::new(places))))
     }
+}
+
+/// What `Reader.files` says of a file.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct FinishedFile {
+    name: String,
+    bytes: u64,
+    sha256: String,
+    rows: u64,
 }
 
 /// A panic in a worker is reported by itself; what it leaves in a lock is never used for a result.
@@ -165,12 +247,33 @@ impl PyOutput {
         written(py, &file)
     }
 
-    #[pyo3(signature = (reader, rows, ranks, scores, coverage = None, progress = None))]
+    fn write_pieces<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        pieces: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let begun = name.clone();
+        let mut file = self.with(py, None, move |output, _| output.begin(&begun))?;
+        let mut result = Ok(());
+        for piece in pieces.try_iter()? {
+            let piece: Vec<u8> = piece?.extract()?;
+            result = py.detach(|| file.write_all(&piece));
+            if result.is_err() {
+                break;
+            }
+        }
+        let file = self.with(py, None, move |output, _| output.finish(&name, file, result))?;
+        written(py, &file)
+    }
+
+    #[pyo3(signature = (reader, places, rows, ranks, scores, coverage = None, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "one column of selection.jsonl each")]
     fn copy_rows<'py>(
         &self,
         py: Python<'py>,
         reader: &Bound<'py, PyReader>,
+        places: &Bound<'py, PyPlaces>,
         rows: PyReadonlyArray1<'py, i64>,
         ranks: PyReadonlyArray1<'py, i64>,
         scores: PyReadonlyArray1<'py, f64>,
@@ -178,10 +281,10 @@ impl PyOutput {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let reader = Arc::clone(&reader.get().0);
-        let total = lock(&reader).places().len();
-        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), total)?;
+        let places = Arc::clone(&places.get().0);
+        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), places.len())?;
         let files = self.with(py, progress, move |output, control| {
-            write::copy_rows(output, &lock(&reader), chosen.selected(), control)
+            write::copy_rows(output, &lock(&reader), &places, chosen.selected(), control)
         })?;
         files.iter().map(|file| written(py, file)).collect()
     }
@@ -196,42 +299,45 @@ impl PyOutput {
         scores: PyReadonlyArray1<'py, f64>,
         coverage: Option<PyReadonlyArray1<'py, f64>>,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), usize::MAX)?;
-        if lines.len() != chosen.rows.len() {
-            let message = format!("expected one line a row ({}), got {}", chosen.rows.len(), lines.len());
-            return Err(to_python(py, Error::parameter(message)));
-        }
+        let chosen = Chosen::extract(py, &rows, &ranks, &scores, coverage.as_ref(), lines.len())?;
         let files = self.with(py, None, move |output, _| {
             write::write_rows(output, &lines, &Fields::new("text", &OtherFields::default())?, chosen.selected())
         })?;
         files.iter().map(|file| written(py, file)).collect()
     }
 
+    #[pyo3(signature = (reader, places, rows, reasons, others))]
     fn write_left_out<'py>(
         &self,
         py: Python<'py>,
         reader: Option<&Bound<'py, PyReader>>,
-        contaminated: PyReadonlyArray2<'py, i64>,
-        duplicates: PyReadonlyArray2<'py, i64>,
-        copies_of_target: PyReadonlyArray2<'py, i64>,
+        places: Option<&Bound<'py, PyPlaces>>,
+        rows: PyReadonlyArray1<'py, i64>,
+        reasons: Vec<String>,
+        others: PyReadonlyArray1<'py, i64>,
     ) -> PyResult<Bound<'py, PyDict>> {
+        let fail = |error| to_python(py, error);
         let reader = reader.map(|reader| Arc::clone(&reader.get().0));
-        let total = reader.as_ref().map_or(usize::MAX, |reader| lock(reader).places().len());
-        let mut left_out = Vec::new();
-        let mut add = |pairs: &PyReadonlyArray2<'py, i64>, reason: fn(usize) -> Reason| {
-            let pairs = pairs_of(pairs, total).map_err(|error| to_python(py, error))?;
-            left_out.extend(pairs.into_iter().map(|(row, other)| (row, reason(other))));
-            PyResult::Ok(())
-        };
-        add(&contaminated, |against_row| Reason::Contaminated { against_row })?;
-        add(&duplicates, |of_row| Reason::Duplicate { of_row })?;
-        add(&copies_of_target, |target_row| Reason::CopyOfTarget { target_row })?;
-        left_out.sort_by_key(|&(row, _)| row);
+        let places = places.map(|places| Arc::clone(&places.get().0));
+        let rows = row_numbers(&rows, usize::MAX).map_err(fail)?;
+        let others = row_numbers(&others, usize::MAX).map_err(fail)?;
+        let lengths = [reasons.len(), others.len(), places.as_ref().map_or(rows.len(), |places| places.len())];
+        if lengths.iter().any(|&length| length != rows.len()) {
+            return Err(fail(Error::parameter("rows, places, reasons and others must have one length")));
+        }
+        let reasons = reasons.iter().zip(others).map(|(reason, other)| Reason::named(reason, other));
+        let reasons: Vec<Reason> = reasons.collect::<Result<_>>().map_err(fail)?;
+        let left_out: Vec<(usize, Reason)> = rows.into_iter().zip(reasons).collect();
         let file = self.with(py, None, move |output, control| {
             let reader = reader.as_deref().map(lock);
-            write::write_left_out(output, reader.as_deref(), &left_out, control)
+            let places = reader.as_deref().zip(places.as_deref());
+            write::write_left_out(output, places, &left_out, control)
         })?;
         written(py, &file)
+    }
+
+    fn partial(&self, py: Python<'_>, name: String) -> PyResult<PathBuf> {
+        self.with(py, None, move |output, _| Ok(output.partial(&name)))
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
@@ -261,7 +367,7 @@ impl PyOutput {
 }
 
 impl PyOutput {
-    fn with<T: Send + 'static>(
+    pub(super) fn with<T: Send + 'static>(
         &self,
         py: Python<'_>,
         progress: Option<&Bound<'_, PyAny>>,
@@ -290,15 +396,17 @@ impl Chosen {
         ranks: &PyReadonlyArray1<'_, i64>,
         scores: &PyReadonlyArray1<'_, f64>,
         coverage: Option<&PyReadonlyArray1<'_, f64>>,
-        total: usize,
+        places: usize,
     ) -> PyResult<Chosen> {
         let fail = |error| to_python(py, error);
-        let rows = row_numbers(rows, total).map_err(fail)?;
+        let rows = row_numbers(rows, usize::MAX).map_err(fail)?;
         let ranks = row_numbers(ranks, usize::MAX).map_err(fail)?;
         let (scores, coverage) = (vector(scores), coverage.map(vector));
-        let lengths = [ranks.len(), scores.len(), coverage.as_ref().map_or(rows.len(), Vec::len)];
+        let lengths = [ranks.len(), scores.len(), coverage.as_ref().map_or(rows.len(), Vec::len), places];
         if lengths.iter().any(|&length| length != rows.len()) {
-            return Err(fail(Error::parameter("rows, ranks, scores and coverage must have one length")));
+            return Err(fail(Error::parameter(
+                "rows, ranks, scores, coverage and places or lines must have one length",
+            )));
         }
         Ok(Chosen { rows, ranks, scores, coverage })
     }
@@ -309,20 +417,7 @@ impl Chosen {
     }
 }
 
-/// Pairs of a source row, which must be below `rows`, and another row.
-fn pairs_of(pairs: &PyReadonlyArray2<'_, i64>, rows: usize) -> Result<Vec<(usize, usize)>> {
-    let pairs = pairs.as_array();
-    if pairs.ncols() != 2 {
-        return Err(Error::parameter(format!("expected pairs of rows, got {} columns", pairs.ncols())));
-    }
-    let number = |row: i64| usize::try_from(row).ok();
-    let pair =
-        |pair: numpy::ndarray::ArrayView1<'_, i64>| number(pair[0]).filter(|&row| row < rows).zip(number(pair[1]));
-    let found: Option<Vec<_>> = pairs.rows().into_iter().map(pair).collect();
-    found.ok_or_else(|| Error::parameter(format!("expected rows of a source with {rows}")))
-}
-
-fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDict>> {
     let entry = PyDict::new(py);
     entry.set_item("name", &file.name)?;
     entry.set_item("bytes", file.bytes)?;
@@ -330,15 +425,30 @@ fn written<'py>(py: Python<'py>, file: &WrittenFile) -> PyResult<Bound<'py, PyDi
     Ok(entry)
 }
 
+/// What a row of a text file is, by its name.
+pub(super) fn parse_text_by(py: Python<'_>, name: &str) -> PyResult<TextBy> {
+    match name {
+        "line" => Ok(TextBy::Line),
+        "document" => Ok(TextBy::Document),
+        _ => {
+            let message = format!("text_by is {}; expected \"line\" or \"document\"", quote(name));
+            Err(to_python(py, Error::parameter(message)))
+        }
+    }
+}
+
 #[pyfunction]
+#[pyo3(signature = (paths, rows, total, text_by = "line"))]
 pub(super) fn read_lines<'py>(
     py: Python<'py>,
     paths: Vec<PathBuf>,
     rows: PyReadonlyArray1<'py, i64>,
     total: usize,
+    text_by: &str,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let text_by = parse_text_by(py, text_by)?;
     let rows = row_numbers(&rows, total).map_err(|error| to_python(py, error))?;
-    let lines = interrupt::run(py, None, move |control| read::read_lines(paths, &rows, total, control))?;
+    let lines = interrupt::run(py, None, move |control| read::read_lines(paths, text_by, &rows, total, control))?;
     // Lines of a file that was ranked are valid UTF-8; of another one they need not be.
     lines.iter().map(|line| PyBytes::new(py, line).call_method1("decode", ("utf-8",))).collect()
 }

@@ -9,6 +9,7 @@ mod files;
 mod filters;
 mod interrupt;
 mod score;
+mod scores;
 mod select;
 mod texts;
 
@@ -28,6 +29,8 @@ mod _core {
     #[pymodule_export]
     use super::score::{PyScorer, compressed_size, compressed_sizes, ncd, ncd_matrix};
     #[pymodule_export]
+    use super::scores::{PyPlaces, PyScoreTable, PyScoreWriter};
+    #[pymodule_export]
     use super::select::{order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]
     use super::texts::PyTexts;
@@ -37,6 +40,9 @@ mod _core {
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    const MAX_ROW_BYTES: u32 = crate::read::MAX_ROW_BYTES;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]

@@ -11,10 +11,11 @@ use pyo3::types::{PyBytes, PyFloat, PyString};
 use pyo3_arrow::input::AnyArray;
 
 use super::errors::to_python;
+use super::files::parse_text_by;
 use super::interrupt;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
-use crate::read::{BATCH_BYTES, Fields, OtherFields, Reader};
+use crate::read::{Fields, OtherFields, ReadOptions, Reader};
 use crate::texts::{Texts, TextsBuilder, refuse_nulls};
 
 /// Many byte strings, immutable.
@@ -65,18 +66,20 @@ impl PyTexts {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (paths, text, side, threads = None))]
+    #[pyo3(signature = (paths, text, side, threads = None, text_by = "line"))]
     fn from_files(
         py: Python<'_>,
         paths: Vec<PathBuf>,
         text: String,
         side: &str,
         threads: Option<i128>,
+        text_by: &str,
     ) -> PyResult<PyTexts> {
         let side = parse_side(py, side)?;
+        let options = ReadOptions { text_by: parse_text_by(py, text_by)?, ..ReadOptions::default() };
         let threads = threads_of(py, threads)?;
         let texts = interrupt::run(py, None, move |control| {
-            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, BATCH_BYTES)?.rest(threads, control)
+            Reader::open(paths, Fields::new(&text, &OtherFields::default())?, side, options)?.rest(threads, control)
         })?;
         Ok(PyTexts(texts))
     }

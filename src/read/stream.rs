@@ -4,13 +4,15 @@
 //! suffix is read as it is. Memory: a buffer, and the decoder's window.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::files::changed;
+use super::form::TextBy;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::Control;
 use crate::texts::hex;
@@ -20,6 +22,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// The largest window a .zst file may ask for, as a power of two: all that the format's `--ultra --long=31` writes.
 const ZSTD_WINDOW_BITS: u32 = 31;
+
+/// A byte-order mark, which some editors put at the start of a file; not part of any row.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -33,6 +38,18 @@ pub(super) struct Stream {
     reader: Box<dyn BufRead + Send + Sync>,
     disk: Arc<Mutex<OnDisk>>,
     format: Format,
+}
+
+/// What reading a line has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineRead {
+    /// Bytes of the line with its terminator; 0 at the end of the file.
+    pub(super) bytes: u64,
+    pub(super) is_too_long: bool,
+}
+
+impl LineRead {
+    pub(super) const END: LineRead = LineRead { bytes: 0, is_too_long: false };
 }
 
 /// What passed by on disk until now.
@@ -73,12 +90,98 @@ impl Stream {
         Ok(Stream { path: path.to_owned(), side, reader, disk, format })
     }
 
-    /// Append the next line with its `\n` (the last may have none); `false` at the end of the file.
+    /// Whether the bytes on disk are those of the lines, so that a line can be sought.
+    pub(super) fn is_plain(path: &Path) -> bool {
+        Format::of(path) == Format::Plain
+    }
+
+    /// Append the next line with its `\n` (the last may have none), or, by document, all that is left.
     ///
-    /// `row` is the row that the line would be, for the message when the stream breaks inside it.
-    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, row: u64) -> Result<bool> {
-        let read = self.reader.read_until(b'\n', line);
-        Ok(read.map_err(|error| self.broken(error, row))? > 0)
+    /// More than `limit` bytes are passed over; what is appended of them is of no use. `row` is the row that the line
+    /// would be, for the message when the stream breaks inside it.
+    pub(super) fn read_row(
+        &mut self,
+        line: &mut Vec<u8>,
+        by: TextBy,
+        limit: usize,
+        row: u64,
+        control: &Control,
+    ) -> Result<LineRead> {
+        let before = line.len();
+        let mut read = LineRead::END;
+        loop {
+            let buffer = self.fill(row)?;
+            let newline = if by == TextBy::Line { memchr::memchr(b'\n', buffer) } else { None };
+            let piece = newline.map_or(buffer.len(), |at| at + 1);
+            // Two bytes more for the terminator.
+            if line.len() - before + piece > limit.saturating_add(2) {
+                read.is_too_long = true;
+            } else {
+                line.extend_from_slice(&buffer[..piece]);
+            }
+            self.consume(piece);
+            read.bytes += piece as u64;
+            if newline.is_some() || piece == 0 {
+                return Ok(read);
+            }
+            control.check()?;
+        }
+    }
+
+    /// What comes next of the decompressed file, nothing at its end; `row` is the row that it belongs to.
+    pub(super) fn fill(&mut self, row: u64) -> Result<&[u8]> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error, row)),
+            }
+        }
+        // What was filled is there; only the end is looked for once more.
+        self.reader.fill_buf().map_err(|error| Error::io(error, &self.path))
+    }
+
+    /// Go on behind so many bytes of what [`Stream::fill`] gave.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.reader.consume(bytes);
+    }
+
+    /// At the start of a file: go on behind a byte-order mark, if there is one; gives its length.
+    pub(super) fn pass_over_bom(&mut self, row: u64) -> Result<u64> {
+        let mut start = Vec::with_capacity(BOM.len());
+        while start.len() < BOM.len() {
+            let buffer = self.fill(row)?;
+            let piece = buffer.len().min(BOM.len() - start.len());
+            if piece == 0 {
+                break;
+            }
+            start.extend_from_slice(&buffer[..piece]);
+            self.consume(piece);
+        }
+        if start == BOM {
+            return Ok(BOM.len() as u64);
+        }
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(io::Cursor::new(start).chain(rest));
+        Ok(0)
+    }
+
+    /// Pass over `bytes` of the decompressed file; `row` is the row that follows them.
+    pub(super) fn skip(&mut self, mut bytes: u64, row: u64, control: &Control) -> Result<()> {
+        while bytes > 0 {
+            control.check()?;
+            let piece = bytes.min(self.fill(row)?.len() as u64);
+            if piece == 0 {
+                return Err(changed(&self.path));
+            }
+            self.consume(piece as usize);
+            bytes -= piece;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_exact(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.reader.read_exact(bytes).map_err(|error| Error::io(error, &self.path))
     }
 
     /// Bytes on disk read until now.
@@ -144,55 +247,5 @@ impl Read for Observed {
         disk.bytes += read as u64;
         disk.hash.update(&buffer[..read]);
         Ok(read)
-    }
-}
-
-/// Lines of a file by their offsets, which must rise: the second pass over a file, for chosen rows only.
-///
-/// A plain file is sought, a compressed one read through.
-pub(super) struct LineCopier {
-    path: PathBuf,
-    source: CopySource,
-}
-
-enum CopySource {
-    Plain(BufReader<File>),
-    Compressed { stream: Stream, position: u64 },
-}
-
-impl LineCopier {
-    pub(super) fn open(path: &Path) -> Result<LineCopier> {
-        let source = if Format::of(path) == Format::Plain {
-            CopySource::Plain(BufReader::new(File::open(path).map_err(|error| Error::io(error, path))?))
-        } else {
-            CopySource::Compressed { stream: Stream::open(path, Side::Source)?, position: 0 }
-        };
-        Ok(LineCopier { path: path.to_owned(), source })
-    }
-
-    /// Read `length` bytes at `offset` of the decompressed file into `line`, replacing what is there.
-    pub(super) fn read(&mut self, offset: u64, length: usize, line: &mut Vec<u8>, control: &Control) -> Result<()> {
-        line.resize(length, 0);
-        if let CopySource::Compressed { stream, position } = &mut self.source {
-            // In pieces, because between two rows there may be gigabytes.
-            while *position < offset {
-                control.check()?;
-                let skip = (offset - *position).min(BUFFER_BYTES as u64);
-                let skipped = io::copy(&mut (&mut stream.reader).take(skip), &mut io::sink());
-                let skipped = skipped.map_err(|error| Error::io(error, &self.path))?;
-                if skipped == 0 {
-                    return Err(Error::io(io::ErrorKind::UnexpectedEof.into(), &self.path));
-                }
-                *position += skipped;
-            }
-        }
-        let result = match &mut self.source {
-            CopySource::Plain(file) => file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(line)),
-            CopySource::Compressed { stream, position } => {
-                *position += length as u64;
-                stream.reader.read_exact(line)
-            }
-        };
-        result.map_err(|error| Error::io(error, &self.path))
     }
 }

@@ -4,8 +4,11 @@
 //! [`Output::commit`]; the last one (the manifest) is renamed last, so that a directory without it is unfinished.
 //! What is not committed is removed again, with every directory that was made for it.
 
+mod columns;
 mod left_out;
+mod place;
 mod rows;
+mod scores;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -15,7 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest, Sha256};
 
 pub use left_out::{LEFT_OUT_NAME, Reason, write_left_out};
-pub use rows::{SELECTED_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
+pub use rows::{SELECTED_NAME, SELECTED_PARQUET_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
+pub use scores::{Column, ScoreWriter};
 
 use crate::error::{Cause, Error, Result};
 use crate::texts::hex;
@@ -30,6 +34,8 @@ pub struct Output {
     names: Vec<String>,
     /// Final names of the files begun, in order.
     begun: Vec<String>,
+    /// Those of them that are complete.
+    finished: Vec<String>,
     /// Final names that a commit that failed had made already.
     renamed: Vec<String>,
     overwrite: bool,
@@ -74,6 +80,7 @@ impl Output {
             made: Vec::new(),
             names: names.iter().map(|&name| name.to_owned()).collect(),
             begun: Vec::new(),
+            finished: Vec::new(),
             renamed: Vec::new(),
             overwrite,
             committed: false,
@@ -118,7 +125,7 @@ impl Output {
     }
 
     /// Flush a file to the disk and hash what is there now.
-    pub(crate) fn finish(&self, name: &str, file: BufWriter<File>, result: io::Result<()>) -> Result<WrittenFile> {
+    pub(crate) fn finish(&mut self, name: &str, file: BufWriter<File>, result: io::Result<()>) -> Result<WrittenFile> {
         let finish = || -> io::Result<WrittenFile> {
             result?;
             let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -127,16 +134,22 @@ impl Output {
             let (bytes, sha256) = hash(&mut file)?;
             Ok(WrittenFile { name: name.to_owned(), bytes, sha256 })
         };
-        finish().map_err(|error| Error::io(error, &self.directory.join(name)))
+        let written = finish().map_err(|error| Error::io(error, &self.directory.join(name)))?;
+        self.finished.push(name.to_owned());
+        Ok(written)
     }
 
     /// Rename all files to their final names, in the order of writing.
     ///
     /// # Errors
-    /// [`Cause::OutputExists`] when a file appeared in the meantime, unless overwriting; [`Cause::Io`].
+    /// [`Cause::OutputExists`] when a file appeared in the meantime, unless overwriting; [`Cause::Parameter`] when a
+    /// file was begun and not finished; [`Cause::Io`].
     pub fn commit(&mut self) -> Result<()> {
         let at = |path: PathBuf| move |error| Error::io(error, &path);
         for name in &self.begun {
+            if !self.finished.contains(name) {
+                return Err(Error::parameter(format!("{name} is not finished")).with_path(&self.directory));
+            }
             let target = self.directory.join(name);
             if target.is_dir() {
                 return Err(Error::io(io::ErrorKind::IsADirectory.into(), &target));
@@ -175,7 +188,9 @@ impl Output {
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
-    fn partial(&self, name: &str) -> PathBuf {
+    /// Where a file is until it is committed.
+    #[must_use]
+    pub fn partial(&self, name: &str) -> PathBuf {
         self.directory.join(format!(".{name}.{}.partial", self.tag))
     }
 }

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-OUTPUT_NAMES = {"selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
+COVER_NAMES = {"selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
+"""What rows chosen jointly, and rows of a `Selection`, leave: there is no table of scores."""
+
+OUTPUT_NAMES = COVER_NAMES | {"scores.parquet"}
 
 TARGET_TEXTS = ["def add(a, b): return a + b", "def mul(a, b): return a * b"]
 

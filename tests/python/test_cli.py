@@ -23,7 +23,7 @@ def test_version_is_printed() -> None:
 def test_help_names_every_command(arguments: list[str]) -> None:
     done = zipfit_cli(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("select", "demo", "doctor"):
+    for name in ("select", "score", "demo", "doctor"):
         assert f" {name} " in done.stdout
 
 
@@ -33,10 +33,11 @@ def test_help_of_select_names_every_option_and_no_later_one() -> None:
         --beta --sample --seed --group --text
         --target-text --id --token-field --metric --compressor --aggregate --min-bytes --max-bytes --keep-order
         --exclude --exclude-text --exclude-overlap --dedup
+        --scores --verify --on-bad-row --max-rejected --max-row-bytes --resume --dry-run --text-by
         --threads --overwrite --json"""
     for option in options.split():
         assert f" {option} " in done.stdout
-    for later in ("--resume", "--shard"):
+    for later in ("--progress", "--shard"):
         assert later not in done.stdout
     assert r"'{prompt}\n{answer}'" in done.stdout
 
@@ -45,8 +46,10 @@ def test_help_of_select_names_every_option_and_no_later_one() -> None:
     ("arguments", "part"),
     [
         (["selekt"], "no such command 'selekt'"),
-        (["select"], "missing argument 'SOURCE'; see zipfit select --help"),
-        (["select", "a.jsonl", "--top-k", "1", "-o", "out"], "missing option '--target'; see zipfit select --help"),
+        (["score"], "missing argument 'SOURCE...'; see zipfit score --help"),
+        (["select", "--top-k", "1", "-o", "out"], "no source file is given; name one or more, or --scores DIR"),
+        (["select", "a.jsonl", "--top-k", "1", "-o", "out"], "no target file is given; name it by --target"),
+        (["score", "a.jsonl", "-o", "out"], "missing option '--target'; see zipfit score --help"),
         (["select", "a.jsonl", "--target", "b.jsonl", "--top-k", "1"], "missing option '--output'"),
         (["select", "a.jsonl", "--top-k", "many"], "'--top-k'"),
         (["select", "a.jsonl", "--topk", "1"], "no such option: --topk"),

@@ -63,7 +63,7 @@ BAD_ROWS = {
         10,
         "invalid JSON: EOF while parsing a string",
     ),
-    "no object": (b'["a"]', errors.BadRowError, 0, 'expected a JSON object, got an array: "[\\"a\\"]"'),
+    "no object": (b'["a"]', errors.BadRowError, 0, "expected a JSON object, got an array"),
     "missing field": (
         b'{"body": "a", "id": 3}',
         errors.BadRowError,
@@ -233,8 +233,7 @@ CHOOSERS = "--top-k, --top-fraction, --threshold, --budget-bytes, --budget-token
         (["--budget-tokens", "5", "--token-field", "n"], 'pool.jsonl:1 (byte 0): no field "n"; fields here: "text"'),
         (
             ["--budget-tokens", "5", "--token-field", "text"],
-            'pool.jsonl:1 (byte 0): field "text" is '
-            '"\\"The cat sat on the mat and looked at the rain.\\"", expected a whole number of tokens',
+            'pool.jsonl:1 (byte 0): field "text" is a string, expected a whole number of tokens',
         ),
     ],
 )
@@ -313,7 +312,7 @@ def test_a_file_that_may_not_grow_ends_the_run_with_status_3(folder: Path) -> No
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     assert done.returncode == 3, done.stderr
-    path = Path("out") / "selected.jsonl"
+    path = Path("out") / ".zipfit" / "journal"
     assert done.stderr == f"zipfit: {path}: file too large; nothing was left behind\n"
     assert snapshot(folder) == before
     assert not (folder / "out").exists()
@@ -342,7 +341,7 @@ def test_a_full_disk_ends_the_run_with_status_3(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 3, done.stderr
-    assert done.stderr == "zipfit: disk/out/selected.jsonl: no space left on device; nothing was left behind\n"
+    assert done.stderr == "zipfit: disk/out/.zipfit/journal: no space left on device; nothing was left behind\n"
     assert done.stdout == ""
 
 

@@ -274,6 +274,9 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
         "exclude_text": None,
         "exclude_overlap": None,
         "dedup": None,
+        "text_by": "line",
+        "on_bad_row": "error",
+        "max_row_bytes": 64 << 20,
         "keep_order": False,
     }
     assert manifest["library"]["name"] == "zlib"
@@ -284,7 +287,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
             rows = content.count(b"\n")
             digest = hashlib.sha256(content).hexdigest()
             assert entry == {"name": name, "bytes": len(content), "sha256": digest, "rows": rows}
-    for entry, name in zip(manifest["outputs"], ["selected.jsonl", "selection.jsonl"], strict=True):
+    for entry, name in zip(manifest["outputs"], ["scores.parquet", "selected.jsonl", "selection.jsonl"], strict=True):
         content = (output / name).read_bytes()
         assert entry == {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -292,7 +295,7 @@ def test_the_manifest_says_what_the_result_is_made_of(folder: Path) -> None:
 def test_run_json_says_how_the_run_went(folder: Path) -> None:
     output = select(folder, "--top-k", "2", "--threads", "1")
     run = json.loads((output / "run.json").read_text(encoding="utf-8"))
-    assert list(run) == ["command", "started", "seconds", "threads", "machine", "peak_memory_bytes"]
+    assert list(run) == ["command", "started", "seconds", "threads", "machine", "peak_memory_bytes", "sources"]
     assert run["command"][1:] == [
         *("select", "pool.jsonl", "--target", "target.jsonl"),
         *("-o", "out", "--top-k", "2", "--threads", "1"),
@@ -340,7 +343,7 @@ def test_a_summary_goes_to_standard_error(folder: Path) -> None:
     assert read.startswith("read 6 rows and compared each with 2 rows of the target in ")
     assert left_out == "left out 1 row by size"
     assert chose == f"chose 2 rows, scores {best[0]:.4f} to {best[1]:.4f}"
-    assert wrote == "wrote selected.jsonl, selection.jsonl, run.json, manifest.json in out"
+    assert wrote == "wrote scores.parquet, selected.jsonl, selection.jsonl, run.json, manifest.json in out"
 
 
 @pytest.mark.parametrize("way", [[], ["--cover"], ["--metric", "gain"]])
@@ -392,6 +395,8 @@ def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> N
     assert summary == {
         "output": "out",
         "counts": manifest_of(folder / "out")["counts"],
+        "already_done": False,
+        "scores": None,
         "targets": 2,
         "metric": "ncd",
         "budget": None,

@@ -6,7 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers_files import OUTPUT_NAMES, SOURCE_TEXTS, TARGET_TEXTS, lines_of, read_rows, write_texts, zipfit_cli
+from helpers_files import (
+    COVER_NAMES,
+    OUTPUT_NAMES,
+    SOURCE_TEXTS,
+    TARGET_TEXTS,
+    lines_of,
+    read_rows,
+    write_texts,
+    zipfit_cli,
+)
 
 import zipfit
 
@@ -69,7 +78,7 @@ def test_cover_chooses_what_the_function_of_its_name_does(folder: Path, argument
 
 def test_cover_lists_the_copies_that_it_left_out(folder: Path) -> None:
     said = select(folder, "--cover", "--budget-bytes", "60", "--min-bytes", "9")
-    assert {path.name for path in (folder / "out").iterdir()} == OUTPUT_NAMES | {"left_out.jsonl"}
+    assert {path.name for path in (folder / "out").iterdir()} == COVER_NAMES | {"left_out.jsonl"}
     assert read_rows(folder / "out" / "left_out.jsonl") == [
         {"row": 6, "file": "pool.jsonl", "line": 7, "reason": "copy_of_target", "target_row": 1},
         {"row": 7, "file": "pool.jsonl", "line": 8, "reason": "duplicate", "of_row": 1},
@@ -178,7 +187,7 @@ def test_rows_that_where_leaves_out_are_counted_and_not_listed(tmp_path: Path) -
 def test_a_ranked_selection_takes_the_list_of_an_earlier_cover_away(tmp_path: Path) -> None:
     zipfit.cover(TEXTS, TARGET_TEXTS, top_k=3).write(tmp_path / "out", TEXTS)
     zipfit.rank(TEXTS, TARGET_TEXTS).top_k(3).write(tmp_path / "out", TEXTS, overwrite=True)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == OUTPUT_NAMES
+    assert {path.name for path in (tmp_path / "out").iterdir()} == COVER_NAMES
 
 
 @pytest.mark.parametrize("seed", [None, 7])
@@ -244,7 +253,7 @@ def test_a_group_is_a_json_value_over_all_files(folder: Path) -> None:
     [
         ("", '(byte 0): no field "lang"; fields here: "text"'),
         (', "lang": null', '(byte 22): field "lang" is null, expected a string, number or boolean to group by'),
-        (', "lang": []', '(byte 22): field "lang" is an array, expected a string, number or boolean to group by'),
+        (', "lang": []', '(byte 22): field "lang" is an empty array, expected a string, number or boolean to group by'),
     ],
 )
 def test_a_row_without_a_group_is_told_by_its_place(folder: Path, value: str, found: str) -> None:

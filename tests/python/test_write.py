@@ -16,7 +16,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from helpers_files import OUTPUT_NAMES, SOURCE_TEXTS, TARGET_TEXTS, lines_of, read_rows, write_texts
+from helpers_files import COVER_NAMES, SOURCE_TEXTS, TARGET_TEXTS, lines_of, read_rows, write_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ def picked() -> zipfit.Selection:
 
 
 def selected(directory: Path) -> list[dict[str, Any]]:
-    assert {path.name for path in directory.iterdir()} == OUTPUT_NAMES
+    assert {path.name for path in directory.iterdir()} == COVER_NAMES
     return read_rows(directory / "selected.jsonl")
 
 

@@ -1,0 +1,172 @@
+"""``scores.parquet``: all rows of the sources with their scores, to choose from as often as one likes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit import _core
+from zipfit.errors import MismatchError, ParameterError
+from zipfit.filtering import BY_SIZE, BY_TEXT
+from zipfit.ranking import Ranking
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "read_manifest"]
+
+FILE_NAME = "scores.parquet"
+
+
+class Scores:
+    """A table of scores on disk, seen by the numbers of rows.
+
+    A row that was rejected has a number, but no line in the table: there its score is NaN, its size 0.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read
+        Rows of the sources, rejected ones too.
+    """
+
+    def __init__(self, path: str, read: int) -> None:
+        self._table = _core.ScoreTable(path)
+        self._read = read
+        self._rows = None if self._table.rows == read else self._table.int64("row")
+
+    def __len__(self) -> int:
+        """Rows that have a score."""
+        return self._table.rows
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names."""
+        return self._table.columns
+
+    def ranking(
+        self, provenance: dict[str, Any], *, sizes: bool, min_bytes: int | None = None, max_bytes: int | None = None
+    ) -> tuple[Ranking, dict[str, int]]:
+        """Return the scores as a ranking, in which rows that were rejected or left out cannot be chosen.
+
+        Parameters
+        ----------
+        provenance
+            Of the ranking.
+        sizes
+            Whether it is to know the sizes, 8 bytes a row.
+        min_bytes, max_bytes
+            Rows with shorter or longer texts cannot be chosen either; None: no such limit.
+
+        Returns
+        -------
+        Ranking
+            With N rows, rejected ones too.
+        dict
+            How many rows the limits leave out that were not left out before.
+        """
+        scores = self._by_row(self._table.float64("score"), np.nan)
+        found = self._by_row(self._table.int64("size"), 0) if sizes or (min_bytes, max_bytes) != (None, None) else None
+        where = None
+        if self._rows is not None:
+            where = np.zeros(self._read, np.bool_)
+            where[self._rows] = True
+        if "left_out" in self.columns:
+            kept = self._by_row(self._table.strings("left_out")[0], 0) < 0
+            where = kept if where is None else where & kept
+        counts = dict.fromkeys(BY_SIZE, 0)
+        for name, limit in zip(BY_SIZE, (min_bytes, max_bytes), strict=True):
+            if limit is not None and found is not None:
+                beyond = found < limit if name == "below_min_bytes" else found > limit
+                where = np.ones(self._read, np.bool_) if where is None else where
+                counts[name] = int(np.count_nonzero(where & beyond))
+                where &= ~beyond
+        return Ranking.of_table(scores, found, where, provenance), counts
+
+    def tokens(self) -> NDArray[np.int64]:
+        """Tokens of each row, 0 for rejected ones."""
+        return self._by_row(self._table.int64("tokens"), 0)
+
+    def groups(self) -> NDArray[np.int64]:
+        """Number of each row's group, -1 for rejected ones."""
+        return self._by_row(self._table.codes("group")[0], -1)
+
+    def places(self, rows: NDArray[np.int64]) -> _core.Places:
+        """Where rows lie, in any order."""
+        order = np.argsort(rows, kind="stable")
+        positions = rows[order] if self._rows is None else np.searchsorted(self._rows, rows[order])
+        places = self._table.places(positions)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return places.take(back)
+
+    def left_out_by_text(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+        """Return the rows that were left out for their texts, why, and the row that speaks against each."""
+        codes, names = self._table.codes("left_out")
+        wanted = [code for code, name in enumerate(names) if name in BY_TEXT]
+        positions = np.flatnonzero(np.isin(codes, wanted))
+        rows = positions if self._rows is None else self._rows[positions]
+        return rows, [names[code] for code in codes[positions]], self._table.int64("left_out_by")[positions]
+
+    def _by_row(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
+        """Spread the values of the table over all rows."""
+        if self._rows is None:
+            return values
+        spread = np.full(self._read, missing, values.dtype)
+        spread[self._rows] = values
+        return spread
+
+
+def load(directory: str | os.PathLike[str]) -> Ranking:
+    """Do what `zipfit.load_scores` says."""
+    manifest = read_manifest(directory)
+    table = open_scores(directory, manifest)
+    parameters = manifest["parameters"]
+    provenance = {
+        "version": manifest["zipfit"],
+        **{name: parameters[name] for name in ("metric", "compressor", "aggregate")},
+        "library": f"{manifest['library']['name']} {manifest['library']['version']}",
+        "scores_parquet_sha256": _entry(manifest)["sha256"],
+    }
+    return table.ranking(provenance, sizes=True)[0]
+
+
+def open_scores(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> Scores:
+    """Open the table of a directory, whose manifest this is, and check that it is whole."""
+    path = os.fspath(Path(directory, FILE_NAME))
+    _core.ScoreTable(path).verify(_entry(manifest)["sha256"])
+    return Scores(path, manifest["counts"]["read"])
+
+
+def read_manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the manifest of a finished run that has scores.
+
+    Raises
+    ------
+    ParameterError
+        There is none, or it knows of no scores.
+    MismatchError
+        It is not valid.
+    """
+    path = Path(directory, "manifest.json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        has_scores = any(file["name"] == FILE_NAME for file in content["outputs"])
+    except FileNotFoundError:
+        message = "no finished run is here (there is no manifest.json); name the directory that zipfit score wrote"
+        raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory)) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise MismatchError(f"{path}: not a manifest of zipfit ({error}); score again", path=os.fspath(path)) from None
+    if not has_scores:
+        message = f"the run in this directory has no {FILE_NAME}; make one by zipfit score"
+        raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory))
+    return dict(content)
+
+
+def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
+    return next(dict(file) for file in manifest["outputs"] if file["name"] == FILE_NAME)

@@ -1,0 +1,327 @@
+"""From files to `scores.parquet`: read, filter, score, batch by batch, with a journal of what is done.
+
+No text outlives its batch, unless near duplicates are looked for. Memory: the targets and a fixed number of batches;
+what is known of each row is in the journal, on disk, until all rows are scored. A run that goes on reads its sources
+from where the journal ends; if a filter looks at texts, from the start, but without scoring again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit import _core
+from zipfit.errors import BadRowError, MismatchError, ParameterError
+from zipfit.filtering import Filtered, Filters
+from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
+from zipfit.progress import bytes_bar
+from zipfit.scorer import DEFAULT_METRIC
+from zipfit.tokens import TokenCounter, open_tokenizer
+from zipfit.writing import REJECTED_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from zipfit.journal import Journal
+    from zipfit.workplace import Workplace
+
+__all__ = [
+    "ALL_REJECTED",
+    "Scored",
+    "Task",
+    "bad_row",
+    "check_rejected",
+    "count_tokens",
+    "journal_key",
+    "make_scorer",
+    "parameters_of",
+    "read_batches",
+    "score_rows",
+    "set_up",
+]
+
+DEFAULT_AGGREGATE = "mean"
+
+ALL_REJECTED = "all rows were rejected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a run works with."""
+
+    reader: _core.Reader
+    """Of the sources."""
+    target_reader: _core.Reader
+    target: _core.Texts
+    filters: Filters
+    counter: TokenCounter | None
+    """None where tokens are not counted, but read or of no interest."""
+    options: ScoreOptions
+    threads: int
+    """As in the options, but known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What there is to say of a run that has scored all rows."""
+
+    counts: dict[str, int]
+    """As in the manifest."""
+    outputs: list[_core.OutputFile]
+    """The table, and the list of rejected rows if there may be any."""
+
+
+def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -> Task:
+    """Read all that is needed before the first row of the sources."""
+    threads = _core.available_threads() if options.threads is None else options.threads
+    counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
+    reader = _core.Reader(
+        options.source,
+        options.text,
+        "source",
+        id_field=options.id,
+        token_field=options.token_field,
+        group_field=options.group,
+        batch_rows=options.batch_rows,
+        max_row_bytes=options.max_row_bytes,
+        skip_bad_rows=options.on_bad_row == "skip",
+        text_by=options.text_by,
+    )
+    limits = {"max_row_bytes": options.max_row_bytes, "text_by": options.text_by}
+    target_reader = _core.Reader(options.target, target_text_of(options), "target", **limits)
+    with _field_named_by("--target-text"):
+        target = target_reader.rest(threads)
+    with _field_named_by("--exclude-text"):
+        filters = Filters(options, target if leave_out_copies_of_target else None, threads)
+    return Task(
+        reader=reader,
+        target_reader=target_reader,
+        target=target,
+        filters=filters,
+        counter=counter,
+        options=options,
+        threads=threads,
+    )
+
+
+def target_text_of(options: ScoreOptions) -> str:
+    """Return the field or template of the targets."""
+    return options.text if options.target_text is None else options.target_text
+
+
+def parameters_of(task: Task, resolved: dict[str, object]) -> dict[str, object]:
+    """Return every parameter that the result depends on."""
+    parameters = asdict(task.options)
+    # The seed has a place of its own in the manifest, because it is recorded in any case.
+    for name in (*NOT_FOR_THE_RESULT, "batch_rows", "scores", "verify", "seed"):
+        parameters.pop(name, None)
+    if parameters["max_row_bytes"] is None:
+        parameters["max_row_bytes"] = _core.MAX_ROW_BYTES
+    return parameters | {"target_text": target_text_of(task.options)} | task.filters.resolved | resolved
+
+
+def make_scorer(task: Task) -> tuple[_core.Scorer, dict[str, object]]:
+    """Return the scorer, and the parameters that it has found."""
+    options = task.options
+    metric = DEFAULT_METRIC if options.metric is None else options.metric
+    aggregate = DEFAULT_AGGREGATE if options.aggregate is None else options.aggregate
+    scorer = _core.Scorer(task.target, metric, options.compressor, aggregate, task.threads)
+    return scorer, {"metric": scorer.metric, "compressor": scorer.compressor, "aggregate": scorer.aggregate}
+
+
+def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object]) -> dict[str, Any]:
+    """Return all that a run which goes on must share with the one that began."""
+    key: dict[str, Any] = {"zipfit": _core.__version__}
+    # Rows that were good are good under any policy; `score_rows` looks after those that were not.
+    key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
+    key["batch_rows"] = task.options.batch_rows
+    key["library"] = " ".join(scorer.library)
+    key["tokenizer"] = None if task.counter is None else task.counter.record
+    sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}
+    for side, reader in sides.items():
+        found = [] if reader is None else reader.found()
+        key[side] = [name for name, _, _ in found]
+        key |= {f"{side} {name}": f"{size} bytes of {modified} ns" for name, size, modified in found}
+    return key
+
+
+def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Workplace, key: dict[str, Any]) -> Scored:
+    """Score all rows that the journal does not have yet, and write the table."""
+    skip = task.options.on_bad_row == "skip"
+    work.after_bad_rows = "a larger --max-rejected and " if skip else "--on-bad-row skip and "
+    with work.open_journal(key) as journal:
+        filtered, rejected = _score_batches(task, scorer, journal)
+        journal.sync()
+        outputs = _write_table(task, output, journal, filtered)
+        scored = task.reader.position[3] - rejected
+        if not scored:
+            error = _all_rejected(journal)
+            # There is nothing to go on with.
+            work.clear()
+            raise error
+        counts = {"read": scored + rejected, "scored": scored, "rejected": rejected}
+        if filtered is None:
+            counts |= {"below_min_bytes": 0, "above_max_bytes": 0}
+        else:
+            counts |= filtered.counts
+    return Scored(counts=counts, outputs=outputs)
+
+
+def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[Filtered | None, int]:
+    """Score the rows that are left; returns what filters found, and how many rows are rejected in all."""
+    reader, filters = task.reader, task.filters if task.filters.are_there else None
+    done = journal.batches
+    rejected = 0
+    if journal.last is not None:
+        rejected = journal.last["rejected_until_now"]
+        if rejected and task.options.on_bad_row == "error":
+            message = f"the run that began here has skipped {rejected} bad rows; go on with --on-bad-row skip"
+            raise MismatchError(f"{journal.path.parent.parent}: {message}, or start afresh with --overwrite")
+        if filters is None:
+            reader.resume(tuple(journal.last["position"]), journal.last["finished"])
+    skip = done if filters is not None else 0
+    if filters is not None:
+        rejected = 0
+    for batch, progress in read_batches(task, "scoring"):
+        if filters is not None:
+            filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
+        rejected += len(batch.rejected)
+        check_rejected(task.options, rejected, batch)
+        if skip:
+            skip -= 1
+            if not skip and journal.last is not None and list(reader.position) != journal.last["position"]:
+                raise MismatchError("the sources are not cut into batches as before; start afresh with --overwrite")
+            continue
+        columns = batch.columns()
+        columns["score"] = scorer.score(batch.texts, task.threads, progress)
+        if (tokens := count_tokens(task, batch)) is not None:
+            columns["tokens"] = tokens
+        said = {
+            "position": reader.position,
+            "finished": reader.files(),
+            "rejected": batch.rejected,
+            "rejected_until_now": rejected,
+        }
+        journal.append(said, columns)
+    return None if filters is None else filters.finish(), rejected
+
+
+def check_rejected(options: ScoreOptions, rejected: int, batch: _core.Batch) -> None:
+    """Raise when more rows were skipped than may be; `batch` is the last one."""
+    if options.max_rejected is None or rejected <= options.max_rejected or not batch.rejected:
+        return
+    message = f"{rejected} rows until here were rejected, more than --max-rejected {options.max_rejected}"
+    raise bad_row(batch.rejected[-1], message)
+
+
+def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
+    """Return the error that a rejected row is one too many."""
+    if "line" in row:
+        place = f"{row['file']}:{row['line']} (byte {row['byte']})"
+    else:
+        place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
+    return BadRowError(
+        f"{place}: {message}; this one for: {row['message']}",
+        path=row["file"],
+        row=row["row"],
+        line=row.get("line"),
+        byte=row.get("byte"),
+    )
+
+
+def read_batches(task: Task, description: str) -> Iterator[tuple[_core.Batch, Callable[[int], None] | None]]:
+    """Read the batches that are left, each with the bar that work on its rows may move."""
+    reader = task.reader
+    with bytes_bar(reader.bytes_total, description) as show:
+        bytes_before = reader.bytes_read
+        while (batch := reader.next_batch(task.threads)) is not None:
+            rows_before = reader.position[3] - len(batch) - len(batch.rejected)
+            progress = show and _batch_progress(show, bytes_before, reader.bytes_read, rows_before, len(batch))
+            yield batch, progress
+            if progress is not None:
+                progress(len(batch))
+            bytes_before = reader.bytes_read
+
+
+def _batch_progress(
+    show: Callable[[int, int], None], bytes_before: int, bytes_after: int, rows_before: int, rows: int
+) -> Callable[[int], None]:
+    """Spread the bytes of a batch evenly over its rows."""
+    return lambda done: show(bytes_before + (bytes_after - bytes_before) * done // max(rows, 1), rows_before + done)
+
+
+def count_tokens(task: Task, batch: _core.Batch) -> NDArray[np.int64] | None:
+    """Return the tokens of each row of a batch, counted or read; None where nobody wants to know."""
+    if task.counter is None:
+        return batch.tokens
+    try:
+        return task.counter.count(batch.texts, threads=task.threads)
+    except ParameterError as error:
+        raise _placed(error, task.reader, batch) from error.__cause__
+
+
+def _placed(error: ParameterError, reader: _core.Reader, batch: _core.Batch) -> ParameterError:
+    """Return the same error about a row of the batch, with its file and line in place of its number."""
+    if error.row is None:
+        return error
+    at = error.row
+    found = {name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)}
+    path = reader.found()[found["file"]][0]
+    place = f"{path} (row group {found['row_group']}, index {found['index']})" if reader.is_parquet else ""
+    message = error.message.removeprefix(f"source row {at}: ")
+    line, byte = found.get("line"), found.get("byte")
+    place = place or f"{path}:{line} (byte {byte})"
+    return ParameterError(f"{place}: {message}", path=path, row=found["row"], line=line, byte=byte)
+
+
+def _write_table(
+    task: Task, output: _core.Output, journal: Journal, filtered: Filtered | None
+) -> list[_core.OutputFile]:
+    """Make the table, and the list of rejected rows, from the journal."""
+    options = task.options
+    writer = _core.ScoreWriter(
+        output,
+        parquet_places=task.reader.is_parquet,
+        tokens=options.token_field is not None or task.counter is not None,
+        groups=options.group is not None,
+        left_out=filtered is not None,
+    )
+    position = 0
+    for _, columns in journal.records():
+        sizes = np.asarray(columns["size"])
+        if filtered is not None:
+            columns.update(filtered.columns(position, sizes, options.min_bytes, options.max_bytes))
+        writer.add(columns)
+        position += len(sizes)
+    outputs = [writer.finish()]
+    if options.on_bad_row == "skip":
+        outputs.append(output.write_pieces(REJECTED_NAME, _rejected_lines(journal)))
+    return outputs
+
+
+def _rejected_lines(journal: Journal) -> Iterator[bytes]:
+    for said, _ in journal.records():
+        for row in said["rejected"]:
+            yield json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+
+
+def _all_rejected(journal: Journal) -> BadRowError:
+    said, _ = next(journal.records())
+    return bad_row(said["rejected"][0], ALL_REJECTED)
+
+
+@contextlib.contextmanager
+def _field_named_by(option: str) -> Iterator[None]:
+    """Name the option to a reader whose rows lack a field, since they were read by that of the sources."""
+    try:
+        yield
+    except BadRowError as error:
+        if ": no field " in error.message:
+            error.message += f"; name the field of these rows by {option}"
+        raise

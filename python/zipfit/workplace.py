@@ -1,0 +1,170 @@
+"""``.zipfit/``, what a run has in its output directory while it works: a lock, and the journal.
+
+The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process,
+however that ends. Two runs in one directory at once: the second is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zipfit.errors import BadRowError, InvalidTextError, MismatchError, OutputExistsError, TextTypeError
+from zipfit.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+__all__ = ["NAME", "Workplace", "hold", "journal_of"]
+
+NAME = ".zipfit"
+"""Of the directory, in the output directory."""
+
+JOURNAL, LOCK = "journal", "lock"
+
+
+def journal_of(output: str) -> Path:
+    """Return where the journal of an output directory is, if there is one."""
+    return Path(output, NAME, JOURNAL)
+
+
+class Workplace:
+    """The directory of a run that holds its lock."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._journal: Journal | None = None
+        self.after_bad_rows = ""
+        """What to add to a command that a bad row has ended."""
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal is, if there is one."""
+        return self._directory / JOURNAL
+
+    def open_journal(self, key: Mapping[str, Any]) -> Journal:
+        """Open the journal of a run that depends on `key`, or begin it."""
+        self._journal = Journal(self.journal_path, key)
+        return self._journal
+
+    def settle(self, error: BaseException) -> None:
+        """Keep the journal for the next run if there is something in it, and say so."""
+        if self._journal is None or isinstance(error, MismatchError):
+            return
+        self._journal.close()
+        if self._journal.last is None or not self.journal_path.exists():
+            self.clear()
+            return
+        more = self.after_bad_rows if isinstance(error, (BadRowError, InvalidTextError, TextTypeError)) else ""
+        rows = self._journal.last["position"][3]
+        error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
+
+    def refuse_unfinished(self, output: str) -> None:
+        """Raise if there is a journal."""
+        if self.journal_path.exists():
+            message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
+            raise OutputExistsError(f"{output}: {message}", path=output)
+
+    def clear(self) -> None:
+        """Remove the journal."""
+        self.journal_path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
+    """Keep other runs out of an output directory, which is there.
+
+    Parameters
+    ----------
+    output
+        The directory.
+    resume
+        An unfinished run may be there.
+    overwrite
+        An unfinished run that is there is given up; goes with ``resume=False``.
+
+    Raises
+    ------
+    OutputExistsError
+        Another run works there, or an unfinished one is there and neither `resume` nor `overwrite` is asked for.
+    """
+    directory = Path(output, NAME)
+    directory.mkdir(exist_ok=True)
+    with _locked(directory / LOCK, output):
+        work = Workplace(directory)
+        try:
+            if overwrite and not resume:
+                work.clear()
+            elif not resume:
+                work.refuse_unfinished(output)
+            yield work
+        except BaseException as error:
+            work.settle(error)
+            raise
+        finally:
+            # While the lock is held: nobody else may have opened the file in between.
+            (directory / LOCK).unlink(missing_ok=True)
+            # What an unfinished run needs stays.
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, output: str) -> Iterator[None]:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _try_lock(descriptor):
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+                who = f" ({holder})" if holder else ""
+                message = f"another run is working here{who}; wait for it or choose another directory"
+                raise OutputExistsError(f"{output}: {message}", path=output)
+            # Who waited for a lock file that was removed meanwhile holds the lock of nothing.
+            if _is_at(descriptor, path):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Take the lock; False when another process has it. A file system without locks gives none, and refuses nobody."""
+    try:
+        import fcntl
+    except ImportError:
+        return _try_lock_on_windows(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+    return True
+
+
+def _try_lock_on_windows(descriptor: int) -> bool:
+    import msvcrt
+
+    try:
+        # A byte far beyond what is written, because a locked byte cannot be read by others there.
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+    except OSError:
+        return False
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return True

@@ -1,0 +1,283 @@
+"""A run that is killed goes on where it was, and ends with the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, command, environment, write_texts, zipfit_cli
+
+from zipfit import pipeline, workplace
+from zipfit.errors import MismatchError, OutputExistsError
+from zipfit.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KILLS = int(os.environ.get("ZIPFIT_KILLS", "6"))
+
+ROWS = 400
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = [f"{SOURCE_TEXTS[i % 6]} {i * 7 % 190}" for i in range(ROWS)]
+    write_texts(tmp_path / "a.jsonl", rows[:150])
+    write_texts(tmp_path / "b.jsonl", rows[150:])
+    with (tmp_path / "b.jsonl").open("a") as file:
+        file.write("[]\n")
+    write_texts(tmp_path / "target.jsonl", TARGET_TEXTS)
+    return tmp_path
+
+
+def options(folder: Path, **changes: Any) -> pipeline.SelectOptions:
+    values: dict[str, Any] = {
+        "source": (str(folder / "a.jsonl"), str(folder / "b.jsonl")),
+        "target": (str(folder / "target.jsonl"),),
+        "output": str(folder / "out"),
+        "top_k": 20,
+        "batch_rows": 30,
+        "on_bad_row": "skip",
+    }
+    return pipeline.SelectOptions(**(values | changes))
+
+
+def digest(directory: Path) -> dict[str, str]:
+    """Hashes of all files but the one that tells how the run went."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "run.json")
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+class StopError(Exception):
+    """In place of whatever ends a run."""
+
+
+def stop_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """End runs when so many batches are in the journal; returns what lets them go on."""
+    append = Journal.append
+
+    def counted(self: Journal, *arguments: Any) -> None:
+        if self.batches == batches:
+            raise StopError
+        append(self, *arguments)
+
+    monkeypatch.setattr(Journal, "append", counted)
+    return monkeypatch.undo
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "ncd": {},
+    "gain": {"metric": "gain"},
+    "filters": {"dedup": 1.0, "min_bytes": 22, "metric": "gain"},
+    "near": {"dedup": 0.6, "metric": "gain", "top_k": 5},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("batches", [0, 1, 5, 13])
+def test_a_run_goes_on_after_any_batch(folder: Path, monkeypatch: pytest.MonkeyPatch, way: str, batches: int) -> None:
+    pipeline.select(options(folder, output=str(folder / "whole"), **WAYS[way]))
+    go_on = stop_after(batches, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder, **WAYS[way]))
+    assert (folder / "out" / ".zipfit" / "journal").exists() == (batches > 0)
+    go_on()
+    pipeline.select(options(folder, **WAYS[way], resume=True, threads=1))
+    assert digest(folder / "out") == digest(folder / "whole")
+    assert not (folder / "out" / ".zipfit").exists()
+
+
+def test_no_finished_batch_is_scored_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = stop_after(5, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    appended = []
+    append = Journal.append
+
+    def noted(self: Journal, *arguments: Any) -> None:
+        appended.append(arguments)
+        append(self, *arguments)
+
+    monkeypatch.setattr(Journal, "append", noted)
+    pipeline.select(options(folder, resume=True))
+    assert len(appended) == 14 - 5
+
+
+def test_the_bytes_depend_on_neither_threads_nor_batches(folder: Path) -> None:
+    seen = set()
+    for threads in (1, 2, 3, 8):
+        for batch_rows in (1, 7, 4096, None):
+            output = folder / f"{threads}-{batch_rows}"
+            changes = {"threads": threads, "batch_rows": batch_rows, "output": str(output), "dedup": 1.0}
+            pipeline.select(options(folder, **changes))
+            seen.add(tuple(digest(output).items()))
+    assert len(seen) == 1
+
+
+def test_a_torn_tail_is_dropped_and_done_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.select(options(folder, output=str(folder / "whole")))
+    go_on = stop_after(6, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    journal = (folder / "out" / ".zipfit" / "journal").read_bytes()
+    numbers = random.Random(0)
+    for _ in range(20):
+        shutil.rmtree(folder / "out")
+        (folder / "out" / ".zipfit").mkdir(parents=True)
+        torn = bytearray(journal[: numbers.randrange(len(journal) + 1)])
+        if torn and numbers.random() < 0.5:
+            torn[numbers.randrange(len(torn))] ^= 1 << numbers.randrange(8)
+        (folder / "out" / ".zipfit" / "journal").write_bytes(torn)
+        # A header with another letter in it may be that of another run.
+        try:
+            pipeline.select(options(folder, resume=True))
+        except MismatchError:
+            continue
+        assert digest(folder / "out") == digest(folder / "whole")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metric": "gain"}, '--metric was "ncd", now "gain"'),
+        ({"top_k": 3}, "--top-k was 20, now 3"),
+        ({"text": "{text}"}, '--text was "text", now "{text}"'),
+        ({"on_bad_row": "error"}, "has skipped 1 bad rows; go on with --on-bad-row skip"),
+    ],
+    ids=["metric", "top_k", "text", "policy"],
+)
+def test_another_run_does_not_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    go_on = stop_after(13, monkeypatch)
+    with (folder / "a.jsonl").open("a") as file:
+        file.write("[]\n")
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    before = digest(folder / "out")
+    with pytest.raises(MismatchError) as raised:
+        pipeline.select(options(folder, resume=True, **changes))
+    assert said in str(raised.value)
+    assert digest(folder / "out") == before
+
+
+def test_changed_inputs_are_told_by_their_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = stop_after(3, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    for name, side in (("b.jsonl", "source"), ("target.jsonl", "target")):
+        content = (folder / name).read_bytes()
+        stat = (folder / name).stat()
+        (folder / name).write_bytes(content + b"\n")
+        with pytest.raises(MismatchError, match=f"{side} {folder / name} was "):
+            pipeline.select(options(folder, resume=True))
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    pipeline.select(options(folder, resume=True))
+
+
+def test_an_unfinished_run_is_not_dropped_unless_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = stop_after(3, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.select(options(folder))
+    go_on()
+    before = digest(folder / "out")
+    with pytest.raises(OutputExistsError, match="an unfinished run is here; go on with --resume"):
+        pipeline.select(options(folder))
+    assert digest(folder / "out") == before
+    pipeline.select(options(folder, overwrite=True))
+    assert not (folder / "out" / ".zipfit").exists()
+
+
+def test_a_finished_run_has_nothing_left_to_do(folder: Path) -> None:
+    arguments = ("a.jsonl", "--target", "target.jsonl", "--top-k", "2", "-o", "out")
+    assert zipfit_cli("select", *arguments, "--resume", cwd=folder).returncode == 0
+    before = digest(folder / "out")
+    done = zipfit_cli("select", *arguments, "--resume", cwd=folder)
+    assert (done.returncode, done.stderr.split(" (")[0]) == (0, "nothing to do: the run in out is finished")
+    assert digest(folder / "out") == before
+    other = zipfit_cli("select", *arguments, "--resume", "--metric", "gain", cwd=folder)
+    assert other.returncode == 2
+    assert "a finished run is here, and it was another one: metric, compressor differ" in other.stderr
+
+
+def test_the_second_of_two_runs_in_one_directory_is_refused(folder: Path) -> None:
+    (folder / "out").mkdir()
+    with workplace.hold(str(folder / "out"), resume=False, overwrite=False):
+        for more in ((), ("--overwrite",), ("--resume",)):
+            arguments = ("a.jsonl", "--target", "target.jsonl", "--top-k", "2", "-o", "out", *more)
+            done = zipfit_cli("select", *arguments, cwd=folder)
+            assert done.returncode == 2
+            assert done.stderr.startswith("zipfit: out: another run is working here (process ")
+    assert not (folder / "out" / ".zipfit").exists()
+
+
+def test_a_bad_row_after_finished_batches_can_be_passed_over(folder: Path) -> None:
+    pipeline.select(options(folder, output=str(folder / "whole"), batch_rows=30))
+    with pytest.raises(Exception, match="expected a JSON object, got an empty array") as raised:
+        pipeline.select(options(folder, on_bad_row="error"))
+    (note,) = raised.value.__notes__
+    assert note == "390 rows are done and kept; go on by the same command with --on-bad-row skip and --resume"
+    pipeline.select(options(folder, resume=True))
+    assert digest(folder / "out") == digest(folder / "whole")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL here")
+def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes(folder: Path) -> None:
+    arguments = ("select", "long.jsonl", "--target", "targets.jsonl", "--top-k", "50")
+    write_texts(folder / "long.jsonl", [f"{i} {SOURCE_TEXTS[i % 6]} " * 40 + str(i**300) for i in range(20_000)])
+    write_texts(folder / "targets.jsonl", [f"{i} {TARGET_TEXTS[i % 2]} " * 20 for i in range(4)])
+    start = time.monotonic()
+    assert zipfit_cli(*arguments, "-o", "whole", cwd=folder).returncode == 0
+    seconds = time.monotonic() - start
+    numbers = random.Random(int(os.environ.get("ZIPFIT_SEED", "0")))
+    for _ in range(KILLS):
+        resumed = command(*arguments, "-o", "out", "--resume")
+        process = subprocess.Popen(resumed, cwd=folder, env=environment(), stderr=subprocess.DEVNULL)
+        time.sleep(numbers.uniform(0.0, seconds))
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+        done = zipfit_cli(*arguments, "-o", "out", "--resume", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert digest(folder / "out") == digest(folder / "whole")
+        shutil.rmtree(folder / "out")
+
+
+def test_the_manifest_of_a_resumed_run_has_the_hashes_of_whole_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = stop_after(7, monkeypatch)
+    with pytest.raises(StopError):
+        pipeline.score(pipeline_score_options(folder))
+    go_on()
+    pipeline.score(pipeline_score_options(folder, resume=True))
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    for file in manifest["sources"]:
+        content = Path(file["name"]).read_bytes()
+        assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert [file["rows"] for file in manifest["sources"]] == [150, 251]
+
+
+def pipeline_score_options(folder: Path, **changes: Any) -> pipeline.ScoreOptions:
+    return pipeline.ScoreOptions(
+        source=(str(folder / "a.jsonl"), str(folder / "b.jsonl")),
+        target=(str(folder / "target.jsonl"),),
+        output=str(folder / "out"),
+        batch_rows=30,
+        on_bad_row="skip",
+        **changes,
+    )
