@@ -22,9 +22,10 @@ DEFAULT_COLUMN = "score"
 """Name of the column with the scores."""
 
 
-def missing(framework: str) -> MissingExtraError:
-    """Return the error for a framework that is not installed; its extra has the same name."""
-    message = f'zipfit.integrations.{framework} needs {framework}; pip install "zipfit[{framework}]"'
+def missing(framework: str, error: ImportError) -> MissingExtraError:
+    """Return the error for a framework that cannot be imported; its extra has the same name."""
+    # It may be there, and something missing that it needs.
+    message = f'zipfit.integrations.{framework} needs {error.name or framework}; pip install "zipfit[{framework}]"'
     return MissingExtraError(message)
 
 

@@ -181,8 +181,8 @@ def _in_memory(datasets: Any, table: pa.Table | None, stream: Any, column: str) 
 def _datasets(dataset: object) -> Any:
     try:
         import datasets
-    except ImportError:
-        raise missing("datasets") from None
+    except ImportError as error:
+        raise missing("datasets", error) from None
     if isinstance(dataset, (datasets.Dataset, datasets.IterableDataset)):
         return datasets
     kind = type(dataset).__name__

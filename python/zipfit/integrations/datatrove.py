@@ -15,8 +15,8 @@ from zipfit.scorer import Scorer
 
 try:
     from datatrove.pipeline.filters.base_filter import BaseFilter
-except ImportError:
-    raise missing("datatrove") from None
+except ImportError as error:
+    raise missing("datatrove", error) from None
 
 if TYPE_CHECKING:
     from datatrove.data import Document

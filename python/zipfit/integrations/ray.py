@@ -229,8 +229,8 @@ def _row_numbers(batch: pa.Table, first_rows: dict[bytes, int]) -> NDArray[np.in
 def _check(dataset: object) -> None:
     try:
         import ray.data
-    except ImportError:
-        raise missing("ray") from None
+    except ImportError as error:
+        raise missing("ray", error) from None
     if not isinstance(dataset, ray.data.Dataset):
         raise TextTypeError(f"dataset is of type {type(dataset).__name__}; expected a ray.data.Dataset")
 
