@@ -25,7 +25,8 @@ DEFAULT_COLUMN = "score"
 def missing(framework: str, error: ImportError) -> MissingExtraError:
     """Return the error for a framework that cannot be imported; its extra has the same name."""
     # It may be there, and something missing that it needs.
-    message = f'zipfit.integrations.{framework} needs {error.name or framework}; pip install "zipfit[{framework}]"'
+    package = (error.name or framework).partition(".")[0]
+    message = f'zipfit.integrations.{framework} needs {package}; pip install "zipfit[{framework}]"'
     return MissingExtraError(message)
 
 

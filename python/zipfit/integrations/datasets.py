@@ -86,7 +86,7 @@ def score(
     scored = dataset.with_format("arrow").map(function, **options)
     if not len(scored):  # map leaves an empty one alone
         scored = scored.add_column(column, [], feature=datasets.Value("float64"))
-    before = dataset.format
+    before: dict[str, Any] = dataset.format
     shown = None if set(before["columns"]) == set(dataset.column_names) else [*before["columns"], column]
     return scored.with_format(
         before["type"], shown, output_all_columns=before["output_all_columns"], **before["format_kwargs"]
@@ -126,12 +126,16 @@ def top_k(
         As in `score`.
     """
     datasets = _datasets(dataset)
+    import pyarrow as pa
+
     k = whole_number(k, "k")
     if isinstance(dataset, datasets.IterableDataset):
-        stream = score(dataset.with_format("arrow"), scorer, text=text, column=column, **options)
+        # Rows of no declared type go through Python: datasets itself has no Arrow type for a value that comes late.
+        typed = dataset.features is not None
+        stream = score(dataset.with_format("arrow" if typed else None), scorer, text=text, column=column, **options)
         best = Best(k, column)
         for batch in stream.iter(options.get("batch_size") or 1000):
-            best.add(batch)
+            best.add(batch if typed else pa.table(batch))
         warn_if_fewer(best.rows, k)
         return _in_memory(datasets, best.table(), stream, column)
     scored = score(dataset, scorer, text=text, column=column, **options)
