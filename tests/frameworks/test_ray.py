@@ -95,7 +95,7 @@ def test_a_task_keeps_no_more_than_k_rows_of_its_batch(
 
     monkeypatch.setattr(ray.data.Dataset, "materialize", counting)
     top_k(dataset_of(source, 4), scorer, 5)
-    assert [dataset.count() for dataset in collected] == [20, 5]
+    assert [dataset.count() for dataset in collected] == [20, 5, 5]
 
 
 def test_no_rows_are_no_best_rows(source: list[str], scorer: zipfit.Scorer) -> None:

@@ -6,6 +6,7 @@ A task scores on as many threads as CPUs are reserved for it, 1 unless ``num_cpu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 _PLACE = [_BATCH, _INDEX, _ROWS] = ["__zipfit_batch__", "__zipfit_index__", "__zipfit_rows__"]
 # And its number over the whole dataset.
 _ROW = "__zipfit_row__"
+
+_BLOCK_BYTES = 128 << 20
+"""Size of a block where Ray sets no limit: its own default."""
 
 
 def score(
@@ -137,8 +141,11 @@ def top_k(
     if not chosen:
         return kept
     cut = _Cut(first_rows.of, column, chosen[column][-1].as_py(), chosen[_ROW][-1].as_py())
-    in_any_order = kept.map_batches(cut, batch_format="pyarrow")
-    return in_any_order.sort([column, _ROW], descending=[True, False]).drop_columns([_ROW]).materialize()
+    few = kept.map_batches(cut, batch_format="pyarrow").materialize()
+    # Sorting starts a worker for each block, and here there are many blocks of few rows.
+    blocks = math.ceil(few.size_bytes() / (few.context.target_max_block_size or _BLOCK_BYTES))
+    fewer = few.repartition(max(1, min(blocks, few.num_blocks())))
+    return fewer.sort([column, _ROW], descending=[True, False]).drop_columns([_ROW]).materialize()
 
 
 class _Score:
