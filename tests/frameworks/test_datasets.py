@@ -116,6 +116,6 @@ def test_bad_input_is_one_sentence(scorer: zipfit.Scorer) -> None:
     with pytest.raises(TextTypeError, match="pass one of its splits"):
         score(datasets.DatasetDict(train=texts), scorer)
     with pytest.raises(TextTypeError, match="dataset is of type list; expected a datasets"):
-        score(["a"], scorer)  # type: ignore[type-var]
+        score(["a"], scorer)
     with pytest.raises(ParameterError, match="k"):
         top_k(texts, scorer, 0)

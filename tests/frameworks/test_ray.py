@@ -17,8 +17,9 @@ from zipfit.integrations.ray import score, top_k
 
 Rows = list[dict[str, Any]]
 
-# Ray's own.
-pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "ResourceWarning")]
+# Those that Ray makes of itself.
+KINDS_OF_WARNING = ["DeprecationWarning", "FutureWarning", "ResourceWarning"]
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in KINDS_OF_WARNING]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +47,7 @@ def test_the_page_tells_the_truth(run_section: Callable[[str], None]) -> None:
     run_section("Ray Data")
 
 
-@pytest.mark.parametrize(("k", "batch_size"), [(1, 17), (60, 17), (60, None), (211, 50)])
+@pytest.mark.parametrize(("k", "batch_size"), [(60, 17), (211, None)])
 def test_top_k_is_that_of_rank_ties_included(
     k: int, batch_size: int | None, rows: Rows, scorer: zipfit.Scorer, ranking: zipfit.Ranking, tmp_path: Path
 ) -> None:

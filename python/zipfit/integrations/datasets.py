@@ -86,7 +86,7 @@ def score(
     scored = dataset.with_format("arrow").map(function, **options)
     if not len(scored):  # map leaves an empty one alone
         scored = scored.add_column(column, [], feature=datasets.Value("float64"))
-    before = dataset.format
+    before: dict[str, Any] = dataset.format
     shown = None if set(before["columns"]) == set(dataset.column_names) else [*before["columns"], column]
     return scored.with_format(
         before["type"], shown, output_all_columns=before["output_all_columns"], **before["format_kwargs"]
