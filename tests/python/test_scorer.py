@@ -78,6 +78,14 @@ def test_a_pickled_scorer_gives_the_same_scores(protocol: int) -> None:
     assert copy.deepcopy(scorer).provenance == scorer.provenance
 
 
+def test_a_scorer_unpickled_again_is_prepared_once() -> None:
+    pickled = pickle.dumps(zipfit.Scorer([*TARGET, "of this test alone"], **OPTIONS))
+    first, second = pickle.loads(pickled), pickle.loads(pickled)
+    assert first._core is second._core
+    other = pickle.loads(pickle.dumps(zipfit.Scorer([*TARGET, "of this test alone"])))
+    assert other.provenance != first.provenance
+
+
 def test_a_scorer_works_in_spawned_processes() -> None:
     scorer = zipfit.Scorer(TARGET)
     batches = [["a", "b"], ["def f(x):"], []]
