@@ -78,7 +78,7 @@ dist/built: $(WHEEL_FILES) | .venv/made
 	@touch $@
 
 .venv-frameworks/installed: dist/built .venv-frameworks/made
-	.venv-frameworks/bin/python -m pip install --quiet dist/*.whl
+	.venv-frameworks/bin/python -m pip install --quiet "$$(echo dist/*.whl)[datasets,datatrove,ray]"
 	.venv-frameworks/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 

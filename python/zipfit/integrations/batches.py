@@ -25,7 +25,8 @@ DEFAULT_COLUMN = "score"
 def missing(framework: str, error: ImportError) -> MissingExtraError:
     """Return the error for a framework that cannot be imported; its extra has the same name."""
     # It may be there, and something missing that it needs.
-    message = f'zipfit.integrations.{framework} needs {error.name or framework}; pip install "zipfit[{framework}]"'
+    name = (error.name or framework).split(".")[0]
+    message = f'zipfit.integrations.{framework} needs {name}; pip install "zipfit[{framework}]"'
     return MissingExtraError(message)
 
 
