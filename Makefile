@@ -40,7 +40,7 @@ clean:  ## remove what the other commands made
 	rm -rf .venv .venv-frameworks dist target
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' Makefile
 
 # Set-up. The empty files dist/built, .venv/made, .venv/installed and .venv/tools say that it was done, and when. ------
 
