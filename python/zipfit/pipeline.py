@@ -70,7 +70,7 @@ def select(options: SelectOptions) -> Result:
             work.refuse_unfinished(options.output)
             if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
                 return run.done()
-            chosen = choose_jointly(task, options)
+            chosen = choose_jointly(task, options, work)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
             run.counts, run.beta, run.spent = chosen.counts, chosen.beta, chosen.spent
             rejected = [] if options.on_bad_row == "error" else [chosen.write_rejected(output)]

@@ -42,7 +42,9 @@ __all__ = [
     "make_scorer",
     "parameters_of",
     "read_batches",
+    "all_rejected",
     "rejected_line",
+    "rejected_lines",
     "score_rows",
     "set_up",
 ]
@@ -169,7 +171,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
         if not scored and task.options.shard is None:
-            error = _all_rejected(journal)
+            error = all_rejected(journal)
             # There is nothing to go on with.
             journal.close()
             work.clear()
@@ -326,11 +328,12 @@ def _write_table(
         position += len(sizes)
     outputs = [writer.finish()]
     if options.on_bad_row == "skip":
-        outputs.append(output.write_pieces(REJECTED_NAME, _rejected_lines(journal)))
+        outputs.append(output.write_pieces(REJECTED_NAME, rejected_lines(journal)))
     return outputs
 
 
-def _rejected_lines(journal: Journal) -> Iterator[bytes]:
+def rejected_lines(journal: Journal) -> Iterator[bytes]:
+    """Return the lines of ``rejected.jsonl``."""
     for said, _ in journal.records():
         for row in said["rejected"]:
             yield rejected_line(row)
@@ -341,7 +344,8 @@ def rejected_line(row: Mapping[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
-def _all_rejected(journal: Journal) -> BadRowError:
+def all_rejected(journal: Journal) -> BadRowError:
+    """Return the error that no row is left."""
     said, _ = next(journal.records())
     return bad_row(said["rejected"][0], ALL_REJECTED)
 
