@@ -167,8 +167,8 @@ class Cover:
 class CoverSearch:
     """Rows to choose from, batch by batch, and then the choice among them.
 
-    In memory stay the target's index and 24 bytes a row; the texts, and about as much again, too, unless a ``directory``
-    is named: they wait in files without a name there. A search that failed is over.
+    In memory stay the target's index and 24 bytes a row. The texts, and about as much again, stay there too, or wait in
+    files without a name in a ``directory``. A search that failed is over.
     """
 
     def __new__(

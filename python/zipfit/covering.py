@@ -98,7 +98,13 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    search = _core.CoverSearch(targets, **amounts, beta=beta)
+    search = _core.CoverSearch(
+        targets,
+        budget_bytes=amounts["budget_bytes"],
+        budget_tokens=amounts["budget_tokens"],
+        top_k=amounts["top_k"],
+        beta=beta,
+    )
     search.add(sources, counts, mask, threads)
     found = search.choose(threads)
     if len(sources) and (note := shortfall(found, eligible, len(found.copies_of_target))):

@@ -52,12 +52,13 @@ class Filtered:
     """For each of `BY_TEXT` the positions left out, rising, and beside each the row that speaks against it: an
     evaluation row, a target, or an earlier row of the sources by its number."""
     ahead: NDArray[np.int64]
-    """How far the numbers of rows are ahead of their positions: int64 (2, m), from which position on, and by how much."""
+    """How far numbers of rows are ahead of their positions: int64 (2, m), from which position on, and how much."""
 
     def numbers(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the numbers of the rows at some positions."""
         since, by = self.ahead
-        return positions + by[np.searchsorted(since, positions, side="right") - 1]
+        numbers: NDArray[np.int64] = positions + by[np.searchsorted(since, positions, side="right") - 1]
+        return numbers
 
     def columns(self, first: int, sizes: NDArray[np.int64], low: int | None, high: int | None) -> dict[str, _Column]:
         """Return ``left_out`` and ``left_out_by`` of `scores.parquet` for the rows from position `first`."""
@@ -165,7 +166,7 @@ class Filters:
         return self._near is not None
 
     def add(self, texts: _core.Texts, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Look at the next rows, whose numbers are `rows`; returns True for those that may be chosen, as far as known."""
+        """Look at the next rows, whose numbers are `rows`; returns True where one may be chosen, as far as known."""
         low, high = self._options.min_bytes, self._options.max_bytes
         sizes = texts.sizes()
         small = np.zeros(len(sizes), np.bool_) if low is None else sizes < low

@@ -87,8 +87,8 @@ def choose_jointly(task: Task, options: SelectOptions, work: Workplace) -> Chose
     first = 0
     for texts, tokens in held:
         # Near duplicates were looked for, so that which rows may be chosen is known only now.
-        where = None if filtered.where is None else filtered.where[first : first + len(texts)]
-        search.add(texts, tokens, where, task.threads)
+        allowed = None if filtered.where is None else filtered.where[first : first + len(texts)]
+        search.add(texts, tokens, allowed, task.threads)
         first += len(texts)
     del held
     with rows_bar(filtered.eligible, "covering") as progress:
@@ -119,9 +119,7 @@ def _taken(rows: Journal, positions: NDArray[np.int64]) -> dict[str, NDArray[Any
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _chosen(
-    found: _core.Cover, filtered: Filtered, rejected: int, rows: Journal, options: SelectOptions
-) -> Chosen:
+def _chosen(found: _core.Cover, filtered: Filtered, rejected: int, rows: Journal, options: SelectOptions) -> Chosen:
     """Put the numbers of rows in place of positions among those that could be read."""
     copies_before = len(filtered.by_text["copy_of_target"][0])
     copies_of_target = copies_before + len(found.copies_of_target)
