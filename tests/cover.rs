@@ -18,7 +18,7 @@ struct OnDisk(Spool);
 
 impl OnDisk {
     fn boxed() -> Box<dyn Store> {
-        Box::new(OnDisk(Spool::create(&std::env::temp_dir()).unwrap()))
+        Box::new(OnDisk(Spool::create(&std::env::temp_dir()).expect("a writable temporary directory")))
     }
 }
 
@@ -327,9 +327,8 @@ fn what_a_store_reports_ends_the_search() {
 fn rows_are_numbered_over_all_batches_in_errors_too() {
     let target = Texts::from_iter(["abcd"]);
     let mut search = Search::new(&target, Budget::Tokens(9), None, &Control::default()).unwrap();
-    let mut add = |tokens: &[i64]| {
-        search.add(&Texts::from_iter(["abc", "bcd"]), Some(tokens), None, 1, &Control::default())
-    };
+    let mut add =
+        |tokens: &[i64]| search.add(&Texts::from_iter(["abc", "bcd"]), Some(tokens), None, 1, &Control::default());
     add(&[1, 2]).unwrap();
     let error = add(&[1, -2]).unwrap_err();
     assert_eq!(error.to_string(), "source row 3: tokens is -2; a row cannot have less than 0");

@@ -67,7 +67,8 @@ impl<'a> Lazy<'a> {
         let state = State::new(ngrams, beta);
         let rows = 0..candidates.len() as u32;
         let mut looks: Vec<Look> = rows.map(|index| Look { score: 0.0, index: Reverse(index), step: 0 }).collect();
-        parallel::fill_rows(&mut looks, 1, CHUNK_ROWS, threads, control, no_buffer, |buffer, _, looks| {
+        let buffer = || Ok(Vec::new());
+        parallel::fill_rows(&mut looks, 1, CHUNK_ROWS, threads, control, buffer, |buffer, _, looks| {
             for look in looks {
                 let Reverse(index) = look.index;
                 if left_out.binary_search(&index).is_err() {
@@ -137,8 +138,8 @@ impl<'a> Lazy<'a> {
         let (state, candidates, step) = (&self.state, self.task.candidates, self.step);
         // Rows are counted as done once, at the beginning.
         let control = self.task.control.without_progress();
-        let chunk = FIRST_BATCH / 2;
-        parallel::fill_rows(&mut looks, 1, chunk, self.task.threads, &control, no_buffer, |buffer, _, looks| {
+        let (chunk, buffer) = (FIRST_BATCH / 2, || Ok(Vec::new()));
+        parallel::fill_rows(&mut looks, 1, chunk, self.task.threads, &control, buffer, |buffer, _, looks| {
             for look in looks {
                 look.score = state.bound(&candidates.postings(look.index.0, buffer)?);
                 look.step = step;
@@ -150,11 +151,6 @@ impl<'a> Lazy<'a> {
         }
         Ok(())
     }
-}
-
-/// Room of a thread for what it reads, which grows to the largest record.
-fn no_buffer() -> Result<Vec<u8>> {
-    Ok(Vec::new())
 }
 
 /// How often each n-gram of the target occurs in the rows chosen until now.

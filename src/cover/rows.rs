@@ -113,11 +113,7 @@ impl Candidates {
     }
 
     /// Add the rows of a batch that have a record; `texts[i]` is the text of `records[i]`.
-    pub(super) fn add<'a>(
-        &mut self,
-        records: &mut [Record],
-        texts: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<()> {
+    pub(super) fn add<'a>(&mut self, records: &mut [Record], texts: impl Iterator<Item = &'a [u8]>) -> Result<()> {
         let mut packed = Vec::with_capacity(records.iter().map(|record| record.0.len()).sum());
         let mut pieces = Vec::new();
         let before = self.starts[self.len()];

@@ -127,12 +127,7 @@ impl PyCoverSearch {
     }
 
     #[pyo3(signature = (threads = None, progress = None))]
-    fn choose(
-        &self,
-        py: Python<'_>,
-        threads: Option<i128>,
-        progress: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<PyCover> {
+    fn choose(&self, py: Python<'_>, threads: Option<i128>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<PyCover> {
         let threads = threads_of(py, threads)?;
         let search = Arc::clone(&self.0);
         interrupt::run(py, progress, move |control| {
@@ -165,8 +160,7 @@ fn one_of(bytes: Option<i128>, tokens: Option<i128>, rows: Option<i128>) -> Resu
         (None, None, Some(rows)) => at_least_one("top_k", rows).map(Budget::Rows),
         _ => {
             let given = [("budget_bytes", bytes), ("budget_tokens", tokens), ("top_k", rows)];
-            let given: Vec<&str> =
-                given.iter().filter(|(_, value)| value.is_some()).map(|&(name, _)| name).collect();
+            let given: Vec<&str> = given.iter().filter(|(_, value)| value.is_some()).map(|&(name, _)| name).collect();
             let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
             let message = format!("cover needs exactly one of budget_bytes, budget_tokens and top_k, got {given}");
             Err(Error::parameter(message))
