@@ -2,7 +2,7 @@
 
 A selection by scores goes through their table, `scores.parquet`, whether that was made just now or by an earlier run:
 the chosen rows are copied from the sources at the end, which reads them a second time. Memory: what scoring takes (see
-``scoring``), then 16 bytes a row, 24 where sizes matter, and some 60 a chosen row. Joint selection holds all texts.
+``scoring``), then 16 bytes a row, 24 where sizes matter, and some 60 a chosen row.
 """
 
 from __future__ import annotations
