@@ -68,7 +68,7 @@ def digest(directory: Path) -> dict[str, str]:
         {},
         {"budget_bytes": None, "budget_tokens": 150, "token_field": "tokens"},
         {"budget_bytes": None, "top_k": 20, "min_bytes": 25, "dedup": 1.0},
-        {"dedup": 0.9, "max_bytes": 45},
+        {"dedup": 0.9, "max_bytes": 45, "budget_bytes": 120},
         {"keep_order": True, "beta": 2.0},
     ],
     ids=lambda changes: " ".join(changes) or "plain",
