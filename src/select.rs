@@ -301,7 +301,6 @@ mod tests {
     #[test]
     fn a_temperature_near_0_chooses_the_best_even_where_quotients_overflow() {
         let scores = [1.0, 3.0, -1.0, 2.0];
-        let order = order(&scores).unwrap();
         for temperature in [f64::MIN_POSITIVE, 1e-300, 1e-9] {
             assert_eq!(sample(&scores, None, 2, temperature, 7).unwrap(), [1, 3]);
         }

@@ -150,7 +150,8 @@ impl Order<'_> {
     }
 
     fn rows(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.0.iter().map(|&row| row as usize)
+        // Each was checked to be a row.
+        self.0.iter().map(|&row| row.cast_unsigned() as usize)
     }
 }
 
