@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import os
@@ -62,9 +63,14 @@ def digest(directory: Path) -> dict[str, str]:
 
 def some_texts(rows: int, seed: int) -> list[str]:
     """Functions of Python's library, each with a number, so that no two are equal."""
-    functions = [text for module in ("ast", "statistics", "argparse", "inspect") for text in function_sources(module)]
-    numbers = random.Random(seed)
+    numbers, functions = random.Random(seed), library_functions()
     return [f"# {row}\n{numbers.choice(functions)[:1200]}" for row in range(rows)]
+
+
+@functools.cache
+def library_functions() -> list[str]:
+    """Sources of some 200 functions."""
+    return [text for module in ("ast", "statistics") for text in function_sources(module)]
 
 
 def make_pool(folder: Path, rows: int, targets: int = 24) -> Path:
