@@ -95,6 +95,7 @@ def select(
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
+    shard: given.Shard = None,
     threads: given.Threads = None,
     as_json: given.AsJson = False,
 ) -> Work:
@@ -144,6 +145,7 @@ def score(
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
+    shard: given.Shard = None,
     threads: given.Threads = None,
     as_json: given.AsJson = False,
 ) -> Work:
@@ -160,6 +162,27 @@ def score(
 
         chosen = pipeline.ScoreOptions(**options)
         return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
+
+    return work
+
+
+@app.command()
+def merge(
+    shards: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of all shards, in any order.")],
+    *,
+    output: given.Output,
+    overwrite: given.Overwrite = False,
+    as_json: given.AsJson = False,
+) -> Work:
+    """Put the shards of zipfit score --shard, or zipfit select --shard, together.
+
+    The files are those of the run without --shard, to the byte: with zipfit select --shard the rows are chosen now.
+    """
+
+    def work() -> int:
+        from zipfit.merge import merge
+
+        return _report(merge(shards, output, overwrite=overwrite), as_json)
 
     return work
 
@@ -271,6 +294,8 @@ def _describe(result: Result) -> str:
     seconds = f"{result.seconds:.1f} s"
     if result.scores is not None:
         lines = [f"took the scores of {_rows(counts['scored'])} from {result.scores} in {seconds}"]
+    elif result.merged is not None:
+        lines = [f"put {result.merged} shards together, {_rows(counts['read'])}, in {seconds}"]
     else:
         lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets or 0)} of the target in {seconds}"]
     if counts["rejected"]:
@@ -286,6 +311,8 @@ def _describe(result: Result) -> str:
     if "selected" in counts:
         lines.append(_describe_choice(result))
     lines.append(f"wrote {', '.join(result.files)} in {result.output}")
+    if result.shard is not None:
+        lines.append(f"this is shard {result.shard}; when all are there, zipfit merge puts them together")
     return "\n".join(lines)
 
 

@@ -89,6 +89,15 @@ DryRun = Annotated[
     ),
 ]
 
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N",
+        help="Score only part K of N of the sources, on a machine of its own; zipfit merge puts the parts together.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 Resume = Annotated[
     bool,
     typer.Option(

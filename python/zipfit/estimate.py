@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zipfit import _core, scoring
 from zipfit.errors import ParameterError
-from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring
+from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring, shard_of
 from zipfit.paths import expanded
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ def estimate(options: ScoreOptions) -> Estimate:
     total = sum(
         size for _, size, _ in _core.Reader(options.source, options.text, "source", text_by=options.text_by).found()
     )
+    part = shard_of(options)
+    if part is not None:
+        # Of equal bytes; which files it has is not asked, because they are sampled anyway.
+        total //= part[1]
+        options = dataclasses.replace(options, shard=None)
     step = max(len(options.source) // _FILES, 1)
     files = options.source[::step][:_FILES]
     rows = texts = disk = done = 0

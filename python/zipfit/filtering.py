@@ -178,7 +178,9 @@ class Filters:
 
     def finish(self) -> Filtered:
         """Return what was found, after the last batch; near duplicates are looked for now."""
-        where, rows = np.concatenate(self._where), np.concatenate(self._rows)
+        # A shard may have no row.
+        where = np.concatenate([np.empty(0, np.bool_), *self._where])
+        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
         if self._near is not None:
             earlier = self._near_duplicates(self._near, where)
             self._position = 0

@@ -36,6 +36,7 @@ def build(
     seed: int,
     outputs: Sequence[_core.OutputFile],
     scores: Mapping[str, object] | None = None,
+    shard: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the content of ``manifest.json``.
 
@@ -57,11 +58,14 @@ def build(
         The files that the result consists of, with bytes and sha256.
     scores
         The table of an earlier run that the rows were chosen by, with bytes and sha256. None: scored by this run.
+    shard
+        Which part of the sources was read. None: all of them.
     """
     chosen_by = {} if scores is None else {"scores": dict(scores)}
     return {
         "zipfit": _core.__version__,
         **chosen_by,
+        **({} if shard is None else {"shard": dict(shard)}),
         "parameters": dict(parameters),
         "library": None if library is None else dict(library),
         "tokenizer": None if tokenizer is None else dict(tokenizer),

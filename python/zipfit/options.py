@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
     from zipfit.selection import Selection
 
-__all__ = ["NOT_FOR_THE_RESULT", "ScoreOptions", "SelectOptions", "check", "check_scoring", "choose"]
+__all__ = [
+    "CHOOSERS",
+    "NOT_FOR_THE_RESULT",
+    "ScoreOptions",
+    "SelectOptions",
+    "check",
+    "check_scoring",
+    "choose",
+    "shard_of",
+]
 
 CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens")
 
@@ -94,6 +104,8 @@ class ScoreOptions:
         Go on with an unfinished run of the same options; where there is none, start. False: refuse if there is one.
     batch_rows
         Rows of a work unit; None: as many as make 4 MiB. No result depends on it.
+    shard
+        "K/N": only part K of N of the sources is scored, for `zipfit.shards.merge`. None: all of them.
     """
 
     source: tuple[str, ...] = ()
@@ -122,9 +134,20 @@ class ScoreOptions:
     overwrite: bool = False
     resume: bool = False
     batch_rows: int | None = None
+    shard: str | None = None
 
 
-NOT_FOR_THE_RESULT = ("source", "target", "exclude", "output", "max_rejected", "threads", "overwrite", "resume")
+NOT_FOR_THE_RESULT = (
+    "source",
+    "target",
+    "exclude",
+    "output",
+    "max_rejected",
+    "threads",
+    "overwrite",
+    "resume",
+    "shard",
+)
 """Options that are recorded elsewhere, or that no file depends on."""
 
 
@@ -180,6 +203,17 @@ def check_scoring(options: ScoreOptions) -> None:
     _check_one_tokens(options)
     _check_limits(options)
     _check_filters(options)
+    _check_shard(options)
+
+
+def shard_of(options: ScoreOptions) -> tuple[int, int] | None:
+    """Return the number of the shard and how many there are; None for a run over everything."""
+    if options.shard is None:
+        return None
+    numbers = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", options.shard)
+    if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
+        raise ParameterError(f"--shard is {quoted([options.shard])}; give K/N with K from 1 to N, as 2/7")
+    return int(numbers[1]), int(numbers[2])
 
 
 def check(options: SelectOptions) -> None:
@@ -364,6 +398,15 @@ def _check_filters(options: ScoreOptions) -> None:
         _core.Contamination(_core.Texts.from_iterable(["a text"], "against"), options.exclude_overlap)
     if options.dedup is not None and not 0 < options.dedup <= 1:
         raise ParameterError(f"--dedup is {options.dedup:g}; give 1 for equal texts, or a similarity between 0 and 1")
+
+
+def _check_shard(options: ScoreOptions) -> None:
+    if shard_of(options) is None:
+        return
+    for name in ("dedup", "cover"):
+        if getattr(options, name, None):
+            message = f"{_option(name)} looks at all rows, and a shard has but a part of them"
+            raise ParameterError(f"{message}; leave out {_option(name)} or --shard")
 
 
 def _option(name: str) -> str:

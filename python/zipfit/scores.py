@@ -17,7 +17,7 @@ from zipfit.ranking import Ranking
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "read_manifest"]
+__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "open_table", "read_manifest"]
 
 FILE_NAME = "scores.parquet"
 
@@ -138,18 +138,24 @@ def load(directory: str | os.PathLike[str]) -> Ranking:
 
 def open_scores(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> Scores:
     """Open the table of a directory, whose manifest this is, and check that it is whole."""
-    path = os.fspath(Path(directory, FILE_NAME))
-    _core.ScoreTable(path).verify(_entry(manifest)["sha256"])
-    return Scores(path, manifest["counts"]["read"])
+    open_table(directory, manifest)
+    return Scores(os.fspath(Path(directory, FILE_NAME)), manifest["counts"]["read"])
 
 
-def read_manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the manifest of a finished run that has scores.
+def open_table(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> _core.ScoreTable:
+    """Open the table of a directory as it is, and check that it is whole."""
+    table = _core.ScoreTable(os.fspath(Path(directory, FILE_NAME)))
+    table.verify(_entry(manifest)["sha256"])
+    return table
+
+
+def read_manifest(directory: str | os.PathLike[str], *, of_shard: bool = False) -> dict[str, Any]:
+    """Return the manifest of a finished run that has scores: of a shard, or of everything.
 
     Raises
     ------
     ParameterError
-        There is none, or it knows of no scores.
+        There is none, or it knows of no scores, or is of the other kind.
     MismatchError
         It is not valid.
     """
@@ -164,6 +170,12 @@ def read_manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise MismatchError(f"{path}: not a manifest of zipfit ({error}); score again", path=os.fspath(path)) from None
     if not has_scores:
         message = f"the run in this directory has no {FILE_NAME}; make one by zipfit score"
+        raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory))
+    if ("shard" in content) != of_shard:
+        message = "the scores of all rows are here, not of a shard; there is nothing to merge"
+        if not of_shard:
+            number, of = content["shard"]["number"], content["shard"]["of"]
+            message = f"the scores of shard {number}/{of} are here; put all shards together by zipfit merge"
         raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory))
     return dict(content)
 

@@ -17,14 +17,14 @@ import numpy as np
 from zipfit import _core
 from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
-from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
+from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions, shard_of
 from zipfit.progress import bytes_bar
 from zipfit.scorer import DEFAULT_METRIC
 from zipfit.tokens import TokenCounter, open_tokenizer
 from zipfit.writing import REJECTED_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ __all__ = [
     "make_scorer",
     "parameters_of",
     "read_batches",
+    "rejected_line",
     "score_rows",
     "set_up",
 ]
@@ -92,6 +93,7 @@ def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -
         max_row_bytes=options.max_row_bytes,
         skip_bad_rows=options.on_bad_row == "skip",
         text_by=options.text_by,
+        shard=shard_of(options),
     )
     target_reader = _core.Reader(
         options.target,
@@ -146,6 +148,7 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
     # Rows that were good are good under any policy; `score_rows` looks after those that were not.
     key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
     key["batch_rows"] = task.options.batch_rows
+    key["--shard"] = task.options.shard
     key["library"] = " ".join(scorer.library)
     key["tokenizer"] = None if task.counter is None else task.counter.record
     sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}
@@ -165,7 +168,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         journal.sync()
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
-        if not scored:
+        if not scored and task.options.shard is None:
             error = _all_rejected(journal)
             # There is nothing to go on with.
             journal.close()
@@ -235,17 +238,22 @@ def check_rejected(options: ScoreOptions, rejected: int, latest: Sequence[_core.
 
 def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     """Return the error that a rejected row is one too many."""
-    if "line" in row:
-        place = f"{row['file']}:{row['line']} (byte {row['byte']})"
-    else:
-        place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
     return BadRowError(
-        f"{place}: {message}; this one for: {row['message']}",
+        f"{_place_of(row)}: {message}; this one for: {row['message']}",
         path=row["file"],
         row=row["row"],
         line=row.get("line"),
         byte=row.get("byte"),
     )
+
+
+def _place_of(row: Mapping[str, Any]) -> str:
+    """Say where a row lies, as messages about bad rows do."""
+    if "line" in row:
+        return f"{row['file']}:{row['line']} (byte {row['byte']})"
+    if "line_in_shard" in row:
+        return f"{row['file']} (byte {row['byte']}, line {row['line_in_shard']} of the shard)"
+    return f"{row['file']} (row group {row['row_group']}, index {row['index']})"
 
 
 def read_batches(task: Task, description: str) -> Iterator[tuple[_core.Batch, Callable[[int], None] | None]]:
@@ -284,13 +292,17 @@ def _placed(error: ParameterError, reader: _core.Reader, batch: _core.Batch) -> 
     if error.row is None:
         return error
     at = error.row
-    found = {name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)}
-    path = reader.found()[found["file"]][0]
-    place = f"{path} (row group {found['row_group']}, index {found['index']})" if reader.is_parquet else ""
+    found: dict[str, Any] = {
+        name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)
+    }
+    file, offset = reader.cuts[0]
+    if offset and file == found["file"] and "line" in found:
+        found["line_in_shard"] = found.pop("line")
+    path = found["file"] = reader.found()[found["file"]][0]
     message = error.message.removeprefix(f"source row {at}: ")
-    line, byte = found.get("line"), found.get("byte")
-    place = place or f"{path}:{line} (byte {byte})"
-    return ParameterError(f"{place}: {message}", path=path, row=found["row"], line=line, byte=byte)
+    return ParameterError(
+        f"{_place_of(found)}: {message}", path=path, row=found["row"], line=found.get("line"), byte=found.get("byte")
+    )
 
 
 def _write_table(
@@ -321,7 +333,12 @@ def _write_table(
 def _rejected_lines(journal: Journal) -> Iterator[bytes]:
     for said, _ in journal.records():
         for row in said["rejected"]:
-            yield json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+            yield rejected_line(row)
+
+
+def rejected_line(row: Mapping[str, Any]) -> bytes:
+    """Return the line of a row in ``rejected.jsonl``."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def _all_rejected(journal: Journal) -> BadRowError:

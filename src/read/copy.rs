@@ -147,7 +147,7 @@ impl Reader {
 
     fn scan_lines(&mut self, control: &Control) -> Result<Vec<LinePlace>> {
         let files: Arc<[ListedFile]> = Arc::clone(&self.files);
-        let mut splitter = Splitter::new(Side::Source, files, self.limits(), Position::default(), &[]);
+        let mut splitter = Splitter::new(Side::Source, files, self.limits(), self.part, Position::default(), &[]);
         let mut places = Vec::new();
         loop {
             let batch = splitter.next_batch(control)?;

@@ -22,8 +22,8 @@ pub struct InputFile {
     pub path: PathBuf,
     /// Size on disk.
     pub bytes: u64,
-    /// SHA-256 of the bytes on disk.
-    pub sha256: String,
+    /// SHA-256 of the bytes on disk; `None` for a file of which a shard has but a part.
+    pub sha256: Option<String>,
     /// Rows in it.
     pub rows: u64,
 }

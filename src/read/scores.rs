@@ -231,6 +231,32 @@ impl ScoreTable {
         })
     }
 
+    /// Its row groups.
+    pub(crate) fn groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    /// A column of whole numbers, by its index in the layout, of one row group; -1 for a null.
+    pub(crate) fn group_integers(&self, group: usize, column: usize) -> Result<Vec<i64>> {
+        let mut values = Vec::new();
+        self.read_integers(group, column, &mut values)?;
+        Ok(values)
+    }
+
+    /// The same of floating-point numbers.
+    pub(crate) fn group_floats(&self, group: usize, column: usize) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        self.read_values::<DoubleType>(group, column, &mut values)?;
+        Ok(values)
+    }
+
+    /// The same of strings.
+    pub(crate) fn group_strings(&self, group: usize, column: usize) -> Result<Strings> {
+        let mut strings = Strings::default();
+        self.read_strings(group, column, |_, string| strings.push(string))?;
+        Ok(strings)
+    }
+
     /// Index of a column, which must be of one of these kinds.
     fn column(&self, name: &str, kinds: &[ColumnKind]) -> Result<usize> {
         let Some(index) = self.columns.iter().position(|(own, _)| *own == name) else {

@@ -33,11 +33,11 @@ def test_help_of_select_names_every_option_and_no_later_one() -> None:
         --beta --sample --seed --group --text
         --target-text --id --token-field --metric --compressor --aggregate --min-bytes --max-bytes --keep-order
         --exclude --exclude-text --exclude-overlap --dedup
-        --scores --verify --on-bad-row --max-rejected --max-row-bytes --resume --dry-run --text-by
+        --scores --verify --on-bad-row --max-rejected --max-row-bytes --resume --dry-run --shard --text-by
         --threads --overwrite --json"""
     for option in options.split():
         assert f" {option} " in done.stdout
-    for later in ("--progress", "--shard"):
+    for later in ("--progress",):
         assert later not in done.stdout
     assert r"'{prompt}\n{answer}'" in done.stdout
 

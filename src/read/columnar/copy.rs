@@ -159,7 +159,12 @@ impl Reader {
                 places.extend((0..table.group_rows(group)).map(|index| ParquetPlace { index, row_group, file }));
             }
             let (bytes, sha256) = FileHash::open(&table.path)?.finish(control)?;
-            self.finished.push(InputFile { path: table.path, bytes, sha256, rows: (places.len() - before) as u64 });
+            self.finished.push(InputFile {
+                path: table.path,
+                bytes,
+                sha256: Some(sha256),
+                rows: (places.len() - before) as u64,
+            });
         }
         Ok(places)
     }

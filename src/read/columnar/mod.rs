@@ -205,7 +205,9 @@ pub(super) fn plan(
     for file in files {
         let table = Table::open(file)?;
         let plan = fields.map_or_else(|| Ok(Plan::default()), |fields| Plan::new(&table.typed, &table.parquet, fields));
-        plans.push(plan.map_err(|error| error.with_path(&file.path))?);
+        let mut plan = plan.map_err(|error| error.with_path(&file.path))?;
+        plan.row_groups = table.groups().len();
+        plans.push(plan);
         if one_schema {
             let schema = SourceSchema::of(&table)?;
             match &first {
