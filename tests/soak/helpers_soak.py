@@ -118,6 +118,7 @@ WAYS = {
     "select, JSONL": Way(("select", *BOTH, "--top-k", "100")),
     "select, Parquet": Way(("select", *PARQUET, "--group", "group", "--top-k", "9", "--threads", "1")),
     "select, filters": Way(("select", *GZ, *FILTERS, "--budget-bytes", "50000", "--keep-order"), has_filters=True),
+    "score, a shard": Way(("score", *BOTH, "--metric", "gain", "--shard", "2/3"), batch_rows=20),
     "select, joint": Way(("select", *BOTH, "--cover", "--top-k", "60"), has_journal=False),
 }
 

@@ -41,7 +41,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes(
 ) -> None:
     numbers = random.Random(SEED)
     problems, equal, kills, too_late, redone, begun = [], 0, 0, 0, [0, 0], 0
-    wanted = count(8, 200)
+    wanted = count(7, 200)
     output, notes = tmp_path / "out", tmp_path / "notes"
     while kills < wanted:
         name = list(WAYS)[kills % len(WAYS)]
@@ -83,7 +83,7 @@ def test_a_run_that_is_killed_at_any_system_call_goes_on_to_the_same_bytes(
     need_strace()
     numbers = random.Random(SEED)
     problems, equal, kills, missed, calls = [], 0, 0, 0, {}
-    wanted = count(4, 50)
+    wanted = count(3, 50)
     output, notes, log = tmp_path / "out", tmp_path / "notes", tmp_path / "log"
     while kills < wanted:
         assert missed < wanted + 20, "hardly any system call is met again"
