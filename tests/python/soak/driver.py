@@ -14,7 +14,7 @@ import os
 import sys
 from typing import Any
 
-from zipfit import cli, pipeline, scoring
+from zipfit import cli, paths, pipeline, scoring
 
 ROWS, NOTES = int(sys.argv[1]), sys.argv[2]
 del sys.argv[1:3]
@@ -42,8 +42,12 @@ def make_scorer(task: scoring.Task) -> tuple[Any, dict[str, object]]:
     return Noted(scorer), resolved
 
 
-original_make_scorer, original_expanded = scoring.make_scorer, pipeline.expanded
+def expanded(options: Any) -> Any:
+    return dataclasses.replace(original_expanded(options), batch_rows=ROWS)
+
+
+original_make_scorer, original_expanded = scoring.make_scorer, paths.expanded
 scoring.make_scorer = make_scorer
-pipeline.expanded = lambda options: dataclasses.replace(original_expanded(options), batch_rows=ROWS)  # type: ignore[attr-defined]
+pipeline.expanded = expanded  # type: ignore[attr-defined]
 
 raise SystemExit(cli.main())

@@ -24,7 +24,7 @@ def test_threads_batches_and_shards_give_one_hash(
 ) -> None:
     # Names in the manifest are those that were given.
     monkeypatch.chdir(pool if LONG else small_pool)
-    seen = set()
+    seen, runs = set(), 0
 
     def select(output: Path, threads: int, batch_rows: int, shard: str | None = None) -> str:
         options = pipeline.SelectOptions(
@@ -32,7 +32,7 @@ def test_threads_batches_and_shards_give_one_hash(
             target=("target.jsonl",),
             exclude=("exclude.jsonl",),
             output=str(output),
-            top_k=50,
+            top_k=5,
             group="group",
             on_bad_row="skip",
             threads=threads,
@@ -46,13 +46,14 @@ def test_threads_batches_and_shards_give_one_hash(
             output = tmp_path / f"{threads}-{batch_rows}"
             select(output, threads, batch_rows)
             seen.add(tuple(digest(output).items()))
-            for shards in SHARDS:
+            for shards in SHARDS if LONG or (threads, batch_rows) == (2, 7) else ():
                 parts = [
                     select(output / f"{part}-{shards}", threads, batch_rows, f"{part}/{shards}")
                     for part in range(1, shards + 1)
                 ]
                 merge(parts, str(output / f"merged-{shards}"))
                 seen.add(tuple(digest(output / f"merged-{shards}").items()))
-    runs = len(THREADS) * len(BATCHES) * (1 + len(SHARDS))
+                runs += 1
+            runs += 1
     record("threads, batches and shards", runs=runs, different_outputs=len(seen))
     assert len(seen) == 1

@@ -31,7 +31,7 @@ from helpers_texts import function_sources
 
 LONG = os.environ.get("ZIPFIT_SOAK") == "1"
 SEED = int(os.environ.get("ZIPFIT_SEED", "0"))
-DRIVER = Path(__file__).with_name("driver.py")
+DRIVER = Path(__file__).parent / "soak" / "driver.py"
 RESULTS: dict[str, Any] = {}
 """What goes to the record."""
 
@@ -58,7 +58,7 @@ def digest(directory: Path) -> dict[str, str]:
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-# Rows ------------------------------------------------------------------------------------------------------------------
+# Rows -----------------------------------------------------------------------------------------------------------------
 
 
 def some_texts(rows: int, seed: int) -> list[str]:
@@ -123,7 +123,7 @@ WAYS = {
 }
 
 
-# Runs ------------------------------------------------------------------------------------------------------------------
+# Runs -----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -170,16 +170,14 @@ def child_environment() -> dict[str, str]:
 
 
 def undisturbed(way: Way, pool: Path, directory: Path) -> Undisturbed:
-    """Run to the end twice; the time is that of the second."""
-    for name in ("first", "whole"):
-        notes = directory / f"{name}-notes"
-        done = run(driven(way, directory / name, notes), pool)
-        assert done.status == 0, done
-    assert digest(directory / "first") == digest(directory / "whole")
+    """Run to the end."""
+    output, notes = directory / "whole", directory / "notes"
+    done = run(driven(way, output, notes), pool)
+    assert done.status == 0, done
     batches = lines(notes)
     assert len(set(batches)) == len(batches)
     assert bool(batches) == way.has_journal
-    return Undisturbed(directory / "whole", digest(directory / "whole"), done.seconds, batches)
+    return Undisturbed(output, digest(output), done.seconds, batches)
 
 
 def lines(path: Path) -> list[str]:
@@ -239,7 +237,7 @@ def remove(directory: Path) -> None:
         shutil.rmtree(directory)
 
 
-# System calls ----------------------------------------------------------------------------------------------------------
+# System calls ---------------------------------------------------------------------------------------------------------
 
 
 def need_strace() -> None:
