@@ -90,7 +90,9 @@ def make_pool(folder: Path, rows: int, targets: int = 24) -> Path:
     members = [gzip.compress(part, mtime=0) for part in (content[: half // 2], content[half // 2 : half])]
     (folder / "a.jsonl.gz").write_bytes(b"".join(members))
     (folder / "b.jsonl.zst").write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(content[half:]))
-    pq.write_table(pa.Table.from_pylist(objects), folder / "a.parquet", row_group_size=max(rows // 5, 1))
+    table, groups = pa.Table.from_pylist(objects), max(rows // 5, 1)
+    pq.write_table(table, folder / "a.parquet", row_group_size=groups)
+    pq.write_table(table, folder / "checked.parquet", row_group_size=groups, write_page_checksum=True)
     write_texts(folder / "target.jsonl", some_texts(targets, 2))
     write_texts(folder / "exclude.jsonl", [texts[row] for row in range(0, rows, 50)])
     return folder

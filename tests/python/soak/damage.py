@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
@@ -51,7 +52,8 @@ def score(file: Path, target: str, metric: str, output: Path, policy: str) -> tu
 def texts_of(file: Path) -> list[str | None]:
     """Read the texts of a file by other means; None for a row that has none."""
     if file.suffix == ".parquet":
-        return list(pq.read_table(file, columns=["text"]).column(0).to_pylist())
+        table = pq.read_table(file, columns=["text"], page_checksum_verification=True)
+        return [decoded(text) for text in table.column(0).cast(pa.binary()).to_pylist()]
     content = file.read_bytes()
     if file.suffix == ".gz":
         content = gzip.decompress(content)
@@ -67,6 +69,13 @@ def texts_of(file: Path) -> list[str | None]:
         except (ValueError, KeyError, TypeError):
             texts.append(None)
     return texts
+
+
+def decoded(text: bytes | None) -> str | None:
+    try:
+        return None if text is None else text.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def right(file: Path, target: str, metric: str, scores: dict[int, float], rejected: set[int]) -> str | None:

@@ -32,7 +32,7 @@ from zipfit.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHECKED = ("a.jsonl.gz", "b.jsonl.zst")
+CHECKED = ("a.jsonl.gz", "b.jsonl.zst", "checked.parquet")
 """Files with a checksum of their content."""
 
 FILES = ("a.jsonl", *CHECKED, "a.parquet")
@@ -80,7 +80,7 @@ def damage(file: Path, cases: Sequence[tuple[str, int, int]]) -> tuple[Counter[s
 def test_a_damaged_source_is_an_error_or_is_read_as_others_read_it(folder: Path, kind: str) -> None:
     numbers = random.Random(SEED)
     # A thousand in the long form of flips, 200 of cuts, over all formats.
-    each = count(16, 200 // len(FILES) if kind == "cut" else 1000 // len(FILES))
+    each = count(16, (200 if kind == "cut" else 1000) // len(FILES))
     found: dict[str, Any] = {}
     all_problems: list[str] = []
     for name in FILES:
