@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import hashlib
 import os
 import random
 import shutil
@@ -26,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from helpers_files import environment, lines_of, write_texts
+from helpers_files import digest, environment, lines_of, write_texts
 from helpers_texts import function_sources
 
 LONG = os.environ.get("ZIPFIT_SOAK") == "1"
@@ -50,12 +49,6 @@ def record(name: str, **numbers: Any) -> None:
 def none(problems: list[str]) -> None:
     """Fail if there are problems; says how to see them again."""
     assert not problems, f"{len(problems)} problems with ZIPFIT_SEED={SEED}:\n" + "\n".join(problems[:20])
-
-
-def digest(directory: Path) -> dict[str, str]:
-    """Hashes of all files but the one that tells how the run went."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "run.json")
-    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------

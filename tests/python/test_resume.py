@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, environment, write_texts, zipfit_cli
-from helpers_soak import digest
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, digest, environment, write_texts, zipfit_cli
 
 from zipfit import pipeline, workplace
 from zipfit.errors import MismatchError, OutputExistsError, ParameterError, TruncatedInputError

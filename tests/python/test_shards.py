@@ -12,10 +12,10 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, write_texts, zipfit_cli
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, digest, write_texts, zipfit_cli
 from helpers_parquet import batches, save, texts_of
 from hypothesis import given
-from test_resume import StopError, digest, stop_after
+from test_resume import StopError, stop_after
 
 import zipfit
 from zipfit import _core, pipeline

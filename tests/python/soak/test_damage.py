@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from helpers_files import command
+from helpers_files import command, digest
 from helpers_soak import (
     SEED,
     child_environment,
     count,
-    digest,
     make_pool,
     none,
     record,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers_files import digest
 from helpers_soak import (
     LONG,
     SEED,
@@ -19,7 +20,6 @@ from helpers_soak import (
     Way,
     child_environment,
     count,
-    digest,
     driven,
     need_strace,
     none,
@@ -104,6 +104,14 @@ def own_calls(log: str, output: str) -> list[Call]:
     return list(dict.fromkeys(found))
 
 
+def some_of_each_kind(calls: list[Call], kinds: int, numbers: random.Random) -> list[Call]:
+    """Draw some names of calls with their files, and of each one call: most calls are reads of the journal."""
+    kinds_there: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
+        kinds_there.setdefault((call.name, call.path), []).append(call)
+    return [numbers.choice(kinds_there[kind]) for kind in numbers.sample(sorted(kinds_there), kinds)]
+
+
 def problem_with(done: Done, output: Path, error: str, expected: dict[str, str]) -> str | None:
     """Say what is wrong after a fault; None if nothing is."""
     files = {name: content for name, content in digest(output).items() if not name.startswith(".zipfit/")}
@@ -135,7 +143,7 @@ def test_every_refused_system_call_ends_the_run_in_a_sentence_and_it_goes_on(sma
         calls = own_calls(log.read_text(errors="replace"), str(output))
         assert {"openat", "write", "fsync"} <= {call.name for call in calls}
         statuses = Counter[str]()
-        for call in calls if LONG else numbers.sample(calls, 5):
+        for call in calls if LONG else some_of_each_kind(calls, 6, numbers):
             # Once, as when a disk stumbles, or from then on, as when it is full.
             error, more = numbers.choice(ERRORS[call.name]), numbers.choice(("", "+"))
             inject = f"-e trace={call.name} -e inject={call.name}:error={error}:when={call.at}{more}"
@@ -170,7 +178,7 @@ def test_a_run_that_replaces_another_never_leaves_a_mixture(small_pool: Path, tm
     before, after = digest(former), digest(output)
     calls = [call for call in own_calls(log.read_text(errors="replace"), str(output)) if call.name != "read"]
     problems, statuses = [], Counter[str]()
-    for call in calls if LONG else numbers.sample(calls, 4):
+    for call in calls if LONG else some_of_each_kind(calls, 5, numbers):
         error = numbers.choice(ERRORS[call.name])
         remove(output)
         shutil.copytree(former, output)

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers_files import command, write_texts
+from helpers_files import command, digest, write_texts
 from helpers_soak import (
     SEED,
     Way,
     child_environment,
     count,
-    digest,
     driven,
     library_functions,
     none,

@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers_files import digest
 from helpers_soak import (
     SEED,
     WAYS,
     Undisturbed,
     child_environment,
     count,
-    digest,
     driven,
     lines,
     need_strace,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helpers_soak import LONG, digest, record
+from helpers_files import digest
+from helpers_soak import LONG, record
 
 from zipfit import pipeline
 from zipfit.merge import merge
