@@ -137,10 +137,11 @@ def write_short(source: Path, rows: int, directory: Path) -> dict[str, Path]:
     if all(path.exists() for path in paths.values()):
         return paths
     schema = pa.schema({"text": pa.string()})
+    partial = {suffix: path.with_name(f"partial-{path.name}") for suffix, path in paths.items()}
     with (
-        paths["jsonl"].open("wb") as plain,
-        gzip.open(paths["jsonl.gz"], "wb", 1) as packed,
-        pq.ParquetWriter(paths["parquet"], schema) as table,
+        partial["jsonl"].open("wb") as plain,
+        gzip.open(partial["jsonl.gz"], "wb", 1) as packed,
+        pq.ParquetWriter(partial["parquet"], schema) as table,
     ):
         texts: list[str] = []
 
@@ -156,6 +157,8 @@ def write_short(source: Path, rows: int, directory: Path) -> dict[str, Path]:
             if len(texts) == 1 << 17:
                 flush()
         flush()
+    for suffix, path in paths.items():
+        partial[suffix].rename(path)
     return paths
 
 

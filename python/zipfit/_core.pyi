@@ -213,8 +213,8 @@ class Contamination:
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 
-def order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows by falling score, ties by row; a NaN or infinite score is a ParameterError naming its row."""
+def order(scores: NDArray[np.float64], nan_last: bool = False) -> NDArray[np.int64]:
+    """Rows by falling score, ties by row; infinity, and NaN unless ``nan_last``, is a ParameterError naming its row."""
 
 def top_k(order: NDArray[np.int64], where: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]: ...
 def top_fraction(order: NDArray[np.int64], where: NDArray[np.bool_] | None, fraction: float) -> NDArray[np.int64]: ...
@@ -227,14 +227,13 @@ def within(
     """Longest prefix of the order whose costs sum to at most the budget; a negative cost is an error."""
 
 def sample(
-    order: NDArray[np.int64],
-    where: NDArray[np.bool_] | None,
     scores: NDArray[np.float64],
+    where: NDArray[np.bool_] | None,
     k: int,
     temperature: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Draw k rows in proportion to exp(score / temperature), in the order of ``order``; ``seed`` below 2^64."""
+    """Draw k rows in proportion to exp(score / temperature), best first; ``seed`` below 2^64."""
 
 def per_group(
     order: NDArray[np.int64], where: NDArray[np.bool_] | None, groups: NDArray[np.int64], k: int
@@ -477,6 +476,8 @@ class ScoreTable:
         """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
     def codes(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
         """A column of strings as numbers, in the order of their coming, -1 for a null; and the strings."""
+    def is_null(self, name: str) -> NDArray[np.bool_]:
+        """Where a column of strings has a null."""
     def places(self, positions: NDArray[np.int64]) -> Places:
         """Where the rows of the lines ``positions`` of the table lie; only their row groups are read."""
 

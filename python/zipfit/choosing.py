@@ -31,12 +31,17 @@ def choose_by_table(
         raise TypeError("expected options that say how to choose")
     ranking, beyond = scores.ranking(
         {"version": _core.__version__},
-        sizes=options.budget_bytes is not None,
+        sizes=False,
         min_bytes=options.min_bytes,
         max_bytes=options.max_bytes,
     )
     counts = counts | {name: counts[name] + beyond[name] for name in BY_SIZE}
     counts.pop("selected", None)
+    if options.sample is None:
+        # Sorted now, while memory has not yet to hold what rows cost.
+        _ = ranking.order
+    if options.budget_bytes is not None:
+        ranking = ranking.with_sizes(scores.sizes())
     tokens = scores.tokens() if options.budget_tokens is not None else None
     groups = scores.groups() if options.group is not None else None
     run.selection = _choose_rows(ranking, options, counts, tokens, groups)

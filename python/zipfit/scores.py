@@ -38,7 +38,12 @@ class Scores:
     def __init__(self, path: str, read: int) -> None:
         self._table = _core.ScoreTable(path)
         self._read = read
-        self._rows = None if self._table.rows == read else self._table.int64("row")
+        self._missing: NDArray[np.int64] | None = None
+        """Rows without a line, rising; None where every row has one."""
+        if self._table.rows != read:
+            is_missing = np.ones(read, np.bool_)
+            is_missing[self._table.int64("row")] = False
+            self._missing = np.flatnonzero(is_missing)
 
     def __len__(self) -> int:
         """Rows that have a score."""
@@ -71,14 +76,12 @@ class Scores:
             How many rows the limits leave out that were not left out before.
         """
         scores = self._by_row(self._table.float64("score"), np.nan)
-        found = self._by_row(self._table.int64("size"), 0) if sizes or (min_bytes, max_bytes) != (None, None) else None
+        found = self.sizes() if sizes or (min_bytes, max_bytes) != (None, None) else None
         where = None
-        if self._rows is not None:
-            where = np.zeros(self._read, np.bool_)
-            where[self._rows] = True
         if "left_out" in self.columns:
-            kept = self._by_row(self._table.strings("left_out")[0], 0) < 0
-            where = kept if where is None else where & kept
+            where = self._by_row(self._table.is_null("left_out"), False)
+        elif self._missing is not None:
+            where = self._present()
         counts = dict.fromkeys(BY_SIZE, 0)
         for name, limit in zip(BY_SIZE, (min_bytes, max_bytes), strict=True):
             if limit is not None and found is not None:
@@ -86,7 +89,11 @@ class Scores:
                 where = np.ones(self._read, np.bool_) if where is None else where
                 counts[name] = int(np.count_nonzero(where & beyond))
                 where &= ~beyond
-        return Ranking.of_table(scores, found, where, provenance), counts
+        return Ranking.of_table(scores, found if sizes else None, where, provenance), counts
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each text, 0 for rejected rows."""
+        return self._by_row(self._table.int64("size"), 0)
 
     def tokens(self) -> NDArray[np.int64]:
         """Tokens of each row, 0 for rejected ones."""
@@ -99,7 +106,9 @@ class Scores:
     def places(self, rows: NDArray[np.int64]) -> _core.Places:
         """Where rows lie, in any order."""
         order = np.argsort(rows, kind="stable")
-        positions = rows[order] if self._rows is None else np.searchsorted(self._rows, rows[order])
+        positions = rows[order]
+        if self._missing is not None:
+            positions -= np.searchsorted(self._missing, positions)
         places = self._table.places(positions)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
@@ -110,16 +119,21 @@ class Scores:
         codes, names = self._table.codes("left_out")
         wanted = [code for code, name in enumerate(names) if name in BY_TEXT]
         positions = np.flatnonzero(np.isin(codes, wanted))
-        rows = positions if self._rows is None else self._rows[positions]
+        rows = positions if self._missing is None else np.flatnonzero(self._present())[positions]
         return rows, [names[code] for code in codes[positions]], self._table.int64("left_out_by")[positions]
 
     def _by_row(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
         """Spread the values of the table over all rows."""
-        if self._rows is None:
+        if self._missing is None:
             return values
         spread = np.full(self._read, missing, values.dtype)
-        spread[self._rows] = values
+        spread[self._present()] = values
         return spread
+
+    def _present(self) -> NDArray[np.bool_]:
+        present = np.ones(self._read, np.bool_)
+        present[self._missing] = False
+        return present
 
 
 def load(directory: str | os.PathLike[str]) -> Ranking:

@@ -163,6 +163,11 @@ impl PyScoreTable {
         Ok((codes.into_pyarray(py), names))
     }
 
+    fn is_null<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let table = Arc::clone(&self.0);
+        Ok(interrupt::run(py, None, move |control| table.is_null(&name, control))?.into_pyarray(py))
+    }
+
     fn places(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
         let positions = self.positions(py, &positions)?;
         let table = Arc::clone(&self.0);

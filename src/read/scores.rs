@@ -188,6 +188,20 @@ impl ScoreTable {
         Ok((codes, names))
     }
 
+    /// Where a column of strings has a null.
+    ///
+    /// # Errors
+    /// As [`ScoreTable::int64`].
+    pub fn is_null(&self, name: &str, control: &Control) -> Result<Vec<bool>> {
+        let column = self.column(name, &[ColumnKind::NullableText])?;
+        let mut nulls = Vec::with_capacity(self.rows);
+        for group in 0..self.reader.num_row_groups() {
+            control.check()?;
+            self.read_strings(group, column, |_, string| nulls.push(string.is_none()))?;
+        }
+        Ok(nulls)
+    }
+
     /// Where the rows at `positions` (counted from 0, rising) lie.
     ///
     /// # Errors
