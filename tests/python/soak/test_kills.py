@@ -64,16 +64,16 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes(
             problems.append(f"{name}, killed after {moment:.3f} of {expected.seconds:.3f} s: {resumed.problem}")
         remove(output)
         notes.unlink(missing_ok=True)
-    record(
-        "kills at a random moment",
-        kills=kills,
-        equal_outputs=equal,
-        killed_while_or_after_scoring=begun,
-        no_batch_done_again=redone[0],
-        one_batch_done_again=redone[1],
-        ended_before_the_kill=too_late,
-        problems=problems,
-    )
+        record(
+            "kills at a random moment",
+            kills=kills,
+            equal_outputs=equal,
+            killed_while_or_after_scoring=begun,
+            no_batch_done_again=redone[0],
+            one_batch_done_again=redone[1],
+            ended_before_the_kill=too_late,
+            problems=problems,
+        )
     none(problems)
 
 
@@ -107,14 +107,14 @@ def test_a_run_that_is_killed_at_any_system_call_goes_on_to_the_same_bytes(
         else:
             problems.append(f"{name}, killed at {call} {at}: {resumed.problem}")
         remove(output)
-    record(
-        "kills at a random system call",
-        kills=kills,
-        equal_outputs=equal,
-        calls_to_choose_from={name: len(found) for name, found in calls.items()},
-        not_met_again=missed,
-        problems=problems,
-    )
+        record(
+            "kills at a random system call",
+            kills=kills,
+            equal_outputs=equal,
+            calls_to_choose_from={name: len(found) for name, found in calls.items()},
+            not_met_again=missed,
+            problems=problems,
+        )
     none(problems)
 
 
