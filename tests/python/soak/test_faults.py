@@ -110,8 +110,9 @@ def own_calls(log: str, output: str) -> list[Call]:
 def calls_to_refuse(calls: list[Call], kinds: int, numbers: random.Random) -> list[Call]:
     """Choose calls: all that change something, and some of the others; in the short form one each of some kinds."""
     if LONG:
-        drawn = [numbers.sample(some, min(len(some), 5)) for name in READING if (some := named(calls, name))]
-        return [call for call in calls if call.name not in READING] + [call for some in drawn for call in some]
+        reading = [[call for call in calls if call.name == name] for name in READING]
+        some = [call for of_name in reading for call in numbers.sample(of_name, min(len(of_name), 5))]
+        return [call for call in calls if call.name not in READING] + some
     of_kind: dict[tuple[str, str], list[Call]] = {}
     for call in calls:
         of_kind.setdefault((call.name, call.path), []).append(call)
@@ -119,10 +120,6 @@ def calls_to_refuse(calls: list[Call], kinds: int, numbers: random.Random) -> li
     always = next(kind for kind in of_kind if kind[0] == "write" and kind[1].endswith("/journal"))
     drawn = [always, *numbers.sample(sorted(of_kind.keys() - {always}), kinds - 1)]
     return [numbers.choice(of_kind[kind]) for kind in drawn]
-
-
-def named(calls: list[Call], name: str) -> list[Call]:
-    return [call for call in calls if call.name == name]
 
 
 def problem_with(done: Done, output: Path, error: str, expected: dict[str, str]) -> str | None:
