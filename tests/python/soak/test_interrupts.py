@@ -111,24 +111,23 @@ def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_byte
         moment = numbers.uniform(0.0, all_seconds)
         status, stopped = interrupted(command_of(WAYS[name], output), folder, said_file, moment)
         said, batches = said_file.read_text(), whole_records(output)
-        finished = (output / "manifest.json").exists()
-        resumed = run(command_of(WAYS[name], output, "--resume"), folder)
-        problem = None
-        is_equal = resumed.status == 0 and digest(output) == files
-        if finished:
+        problem, counts_as = None, "interrupts"
+        if (output / "manifest.json").exists():
             # All was done when the signal came.
-            counts["too_late"] += 1
-        elif status == -signal.SIGINT and not said.startswith("zipfit: ") and batches == 0:
+            counts_as = "too_late"
+        elif not output.exists() and (status == -signal.SIGINT or "Fatal Python error: init_import" in said):
             # Python was still loading its modules, and does what it does then; shells call this status 130, too.
-            counts["before_zipfit_began"] += 1
+            counts_as = "before_zipfit_began"
         else:
-            counts["interrupts"] += 1
             counts["said_how_to_resume"] += "--resume" in said
-            counts["equal_outputs"] += is_equal
             seconds[name].append(stopped)
             problem = wrong_words(status, said, batches)
-        if not is_equal:
+        counts[counts_as] += 1
+        resumed = run(command_of(WAYS[name], output, "--resume"), folder)
+        if resumed.status != 0 or digest(output) != files:
             problem = f"--resume: {resumed}"
+        elif counts_as == "interrupts":
+            counts["equal_outputs"] += 1
         if problem is not None:
             problems.append(f"{name}, interrupted after {moment:.3f} of {all_seconds:.3f} s: {problem}")
         remove(output)
@@ -141,7 +140,7 @@ def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_byte
 def tell(counts: dict[str, int], seconds: dict[str, list[float]], problems: list[str]) -> list[float]:
     """Keep what is known so far; returns all seconds, rising."""
     ordered = sorted(second for some in seconds.values() for second in some) or [0.0]
-    percentiles = {f"p{p}": round(ordered[min(len(ordered) * p // 100, len(ordered) - 1)], 3) for p in (50, 90, 99)}
+    percentiles = {f"p{p}": round(ordered[(len(ordered) - 1) * p // 100], 3) for p in (50, 90, 99)}
     record(
         "interrupts at a random moment",
         **counts,
