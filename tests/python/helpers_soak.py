@@ -97,8 +97,6 @@ class Way:
     arguments: tuple[str, ...]
     batch_rows: int = 64
     has_journal: bool = True
-    has_filters: bool = False
-    """Then a run that goes on reads from the start."""
 
 
 BOTH = ("a.jsonl", "b.jsonl", "--target", "target.jsonl", "--on-bad-row", "skip")
@@ -111,7 +109,7 @@ WAYS = {
     "score, .gz and .zst": Way(("score", *GZ, "--group", "group")),
     "select, JSONL": Way(("select", *BOTH, "--top-k", "100")),
     "select, Parquet": Way(("select", *PARQUET, "--group", "group", "--top-k", "9", "--threads", "1")),
-    "select, filters": Way(("select", *GZ, *FILTERS, "--budget-bytes", "50000", "--keep-order"), has_filters=True),
+    "select, filters": Way(("select", *GZ, *FILTERS, "--budget-bytes", "50000", "--keep-order")),
     "score, a shard": Way(("score", *BOTH, "--metric", "gain", "--shard", "2/3"), batch_rows=20),
     "select, joint": Way(("select", *BOTH, "--cover", "--top-k", "60"), has_journal=False),
 }
@@ -124,7 +122,6 @@ WAYS = {
 class Undisturbed:
     """What a run that nobody disturbs leaves, and how long it takes."""
 
-    directory: Path
     files: dict[str, str]
     seconds: float
     batches: list[str]
@@ -171,7 +168,7 @@ def undisturbed(way: Way, pool: Path, directory: Path) -> Undisturbed:
     batches = lines(notes)
     assert len(set(batches)) == len(batches)
     assert bool(batches) == way.has_journal
-    return Undisturbed(output, digest(output), done.seconds, batches)
+    return Undisturbed(digest(output), done.seconds, batches)
 
 
 def lines(path: Path) -> list[str]:
