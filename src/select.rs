@@ -14,7 +14,8 @@ use crate::error::{Error, Result, Side};
 /// Rows by falling score, ties by row.
 ///
 /// # Errors
-/// [`Cause::Parameter`](crate::error::Cause::Parameter) naming the first row whose score is NaN or infinite.
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) naming the first row whose score is NaN or infinite, and for
+/// more than 2^32 rows.
 ///
 /// # Examples
 /// ```
@@ -22,13 +23,21 @@ use crate::error::{Error, Result, Side};
 /// # Ok::<(), zipfit::Error>(())
 /// ```
 pub fn order(scores: &[f64]) -> Result<Vec<usize>> {
+    Ok(short_order(scores)?.into_iter().map(|row| row as usize).collect())
+}
+
+/// The same in half of the memory.
+pub(crate) fn short_order(scores: &[f64]) -> Result<Vec<u32>> {
+    if u32::try_from(scores.len()).is_err() {
+        return Err(Error::parameter(format!("there are {} scores; at most 2^32 - 1 can be ordered", scores.len())));
+    }
     if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
         let message = format!("score is {}; scores must be finite numbers", scores[row]);
         return Err(Error::parameter(message).with_row(Side::Source, row as u64));
     }
-    let mut rows: Vec<usize> = (0..scores.len()).collect();
+    let mut rows: Vec<u32> = (0..scores.len() as u32).collect();
     // Finite numbers always compare (and 0.0 equals -0.0, which total_cmp would tell apart).
-    rows.sort_unstable_by(|&a, &b| by_score(scores, a, b));
+    rows.sort_unstable_by(|&a, &b| by_score(scores, a as usize, b as usize));
     Ok(rows)
 }
 

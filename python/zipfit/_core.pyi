@@ -312,6 +312,7 @@ class Reader:
         skip_bad_rows: bool = False,
         keep_places: bool = False,
         text_by: _TextBy = "line",
+        names: Sequence[str] | None = None,
         shard: tuple[int, int] | None = None,
     ) -> Self:
         """Every field is a key of the row, or a path such as ``meta.id``; ``text`` may be a template or a preset, too.
@@ -319,9 +320,9 @@ class Reader:
         ``id_field=None``: the field ``id`` where a row has one. A row without a field named here is a bad one, and so
         is one with more than ``max_row_bytes`` (None: 64 MiB). Bad rows are an error, or with ``skip_bad_rows`` in
         ``Batch.rejected``. ``batch_rows=None``: as many as make 4 MiB. ``keep_places``: for errors about rows.
-        ``text_by``: what a row of a text file is. ``shard=(k, n)``: part k of n, from 1, of the bytes of all files, cut
-        where a line, or a Parquet row group, begins; compressed files, CSV and documents are not cut. A part may have
-        no rows.
+        ``text_by``: what a row of a text file is. ``names``: what to call the files in messages and records, where
+        that is not their paths. ``shard=(k, n)``: part k of n, from 1, of the bytes of all files, cut where a line, or
+        a Parquet row group, begins; compressed files, CSV and documents are not cut. A part may have no rows.
         """
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
@@ -351,7 +352,7 @@ class Reader:
     def bytes_total(self) -> int:
         """Bytes on disk of all files, or of the part that is read."""
     def found(self) -> list[tuple[str, int, int]]:
-        """Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
+        """Path or name, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
     def files(self, first: int = 0) -> list[InputFile]:
         """One entry a file that was read to its end, from number ``first`` on."""
 

@@ -18,6 +18,8 @@ from zipfit import _core
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zipfit.spool import Stamped
+
 __all__ = ["build", "run_record", "to_json"]
 
 DEFAULT_SEED = 0
@@ -78,10 +80,10 @@ def build(
     }
 
 
-def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, int, int]]) -> dict[str, object]:
+def run_record(*, started: datetime, threads: int, inputs: Sequence[Stamped]) -> dict[str, object]:
     """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now.
 
-    ``inputs`` are the files of the sources: path, bytes, and time of change in nanoseconds since 1970.
+    ``inputs`` are the sources: path, bytes, and time of change in nanoseconds since 1970; of URLs their version.
     """
     return {
         "command": sys.argv,
@@ -95,7 +97,9 @@ def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, i
             "python": platform.python_version(),
         },
         "peak_memory_bytes": _core.peak_memory_bytes(),
-        "sources": [{"name": name, "modified_ns": modified} for name, _, modified in inputs],
+        "sources": [
+            {"name": name, "version" if isinstance(stamp, str) else "modified_ns": stamp} for name, _, stamp in inputs
+        ],
     }
 
 

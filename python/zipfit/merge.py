@@ -118,7 +118,7 @@ def merge(directories: Sequence[str], output: str, *, overwrite: bool = False) -
             seed=first["seed"],
             outputs=outputs,
         )
-        writing.finish(out, content, run.started, run.threads, reader.found())
+        writing.finish(out, content, run.started, run.threads, [*reader.found()])
         run.files = [file["name"] for file in outputs]
     run.targets = sum(file["rows"] for file in first["targets"])
     return run.result()
@@ -216,7 +216,7 @@ def _open_sources(shards: Sequence[_Shard]) -> _core.Reader:
 
 def _warn_of_times(shards: Sequence[_Shard]) -> None:
     """Warn if shards saw a file with several times of change, as copies of it have, but a changed file, too."""
-    seen: dict[str, set[int]] = {}
+    seen: dict[str, set[int | str]] = {}
     for shard in shards:
         for file, time in sources_of(shard.manifest, Path(shard.directory, writing.MANIFEST_NAME)):
             if time is not None and (file["rows"] or file["sha256"]):

@@ -14,6 +14,7 @@ from zipfit import _core
 from zipfit.errors import ParameterError
 from zipfit.filters import refuse_equal_prompts
 from zipfit.inputs import DEFAULT_TEXT, quoted
+from zipfit.paths import STANDARD_INPUT, is_copied, is_url
 from zipfit.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class ScoreOptions:
     source, target
         Files of rows: JSON Lines, CSV (``.csv``), TSV (``.tsv``, ``.tab``), text (``.txt``, ``.text``, ``.md``) or
         Parquet (``.parquet``, ``.pq``) as their suffix says, all but Parquet plain or with ``.gz`` or ``.zst`` behind.
-        Patterns as of a shell stand for the files that they match, in the order of their names.
+        Patterns as of a shell stand for the files that they match, in the order of their names. URLs as ``s3://...``
+        and ``hf://...`` are read by fsspec; ``-`` is standard input, JSON Lines, and may stand for one of the files.
     output
         Directory for the files; made if needed.
     text, target_text
@@ -341,6 +343,8 @@ def _check_inputs(options: ScoreOptions) -> None:
         raise ParameterError("no source file is given; name one or more, or --scores DIR to choose by earlier scores")
     if not options.target:
         raise ParameterError("no target file is given; name it by --target")
+    if [*options.source, *options.target, *options.exclude].count(STANDARD_INPUT) > 1:
+        raise ParameterError("- stands for standard input, which can be read only once; name it once")
 
 
 def _check_tokens(options: SelectOptions) -> None:
@@ -360,6 +364,8 @@ def _check_one_tokens(options: ScoreOptions) -> None:
 
 
 def _check_limits(options: ScoreOptions) -> None:
+    if is_url(options.output):
+        raise ParameterError(f"{options.output}: results go to a directory of this machine; copy them from there")
     if options.text_by not in TEXT_BY:
         raise ParameterError(f"--text-by is {quoted([options.text_by])}; expected line or document")
     if options.on_bad_row not in ON_BAD_ROW:
@@ -403,6 +409,9 @@ def _check_filters(options: ScoreOptions) -> None:
 def _check_shard(options: ScoreOptions) -> None:
     if shard_of(options) is None:
         return
+    if copied := [name for name in options.source if is_copied(name)]:
+        message = f"--shard does not go with {copied[0]}, of which every machine would copy all"
+        raise ParameterError(f"{message}; name files that all of them see")
     for name in ("dedup", "cover"):
         if getattr(options, name, None):
             message = f"{_option(name)} looks at all rows, and a shard has but a part of them"

@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zipfit import _core, manifest, scoring, writing
 from zipfit.choosing import choose_by_table
 from zipfit.errors import MismatchError, ParameterError
 from zipfit.joint import choose_jointly
 from zipfit.options import ScoreOptions, SelectOptions, check, check_scoring
-from zipfit.paths import expanded
+from zipfit.paths import STANDARD_INPUT, expanded, located
 from zipfit.run import Result, Run, sources_of
 from zipfit.scores import FILE_NAME, Scores, open_scores, read_manifest
+
+if TYPE_CHECKING:
+    from zipfit.spool import Spool
 
 TIGHTER = {"min_bytes": max, "max_bytes": min}
 """Limits that may be given again when choosing by scores that are there, and which of two holds."""
@@ -63,11 +66,13 @@ def select(options: SelectOptions) -> Result:
         return _select_by_scores(run, options, options.scores)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
-        task = scoring.set_up(options, leave_out_copies_of_target=options.cover and options.dedup is not None)
+        task = scoring.set_up(
+            options, work.spool, leave_out_copies_of_target=options.cover and options.dedup is not None
+        )
         run.targets = len(task.target)
         if options.cover:
             # That of another run, by scores: this one keeps none.
-            work.refuse_unfinished(options.output)
+            work.refuse_unfinished(options.output, journal_alone=True)
             if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
                 return run.done()
             chosen = choose_jointly(task, options)
@@ -117,7 +122,7 @@ def score(options: ScoreOptions) -> Result:
     check_scoring(options)
     writing.refuse_own_input(options.output, [*options.source, *options.target, *options.exclude])
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
-        task = scoring.set_up(options)
+        task = scoring.set_up(options, work.spool)
         scorer, resolved = scoring.make_scorer(task)
         parameters = scoring.parameters_of(task, resolved)
         if options.resume and not work.journal_path.exists() and run.is_done(parameters, _library(scorer), task):
@@ -137,13 +142,15 @@ def _select_by_scores(run: Run, options: SelectOptions, directory: str) -> Resul
     former = read_manifest(directory)
     inputs = [file["name"] for side in ("sources", "targets", "exclude") for file in former[side]]
     writing.refuse_own_input(options.output, inputs)
+    if any(file["name"] == STANDARD_INPUT for file in former["sources"]):
+        message = "the rows that were scored came by standard input and are gone, so none can be copied"
+        raise ParameterError(f"{directory}: {message}; save them to a file and score that", path=directory)
     parameters = dict(former["parameters"])
     if options.group is not None and parameters["group"] != options.group:
         raise ParameterError(f"the scores have no groups by {options.group}; score again with --group {options.group}")
     scores = open_scores(directory, former)
     if options.budget_tokens is not None and "tokens" not in scores.columns:
         raise ParameterError("the scores have no tokens; score again with --token-field or --tokenizer")
-    reader = _open_sources(directory, former, options.verify)
     scoring_alone = asdict(ScoreOptions(output=""))
     for name, value in asdict(options).items():
         is_a_choice = name not in scoring_alone and name not in {"scores", "verify", "seed"}
@@ -154,7 +161,8 @@ def _select_by_scores(run: Run, options: SelectOptions, directory: str) -> Resul
             limits = [limit for limit in (value, parameters[name]) if limit is not None]
             parameters[name] = TIGHTER[name](limits)
     run.metric = parameters["metric"]
-    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, _):
+    with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
+        reader = _open_sources(former, Path(directory, writing.MANIFEST_NAME), options.verify, work.spool)
         outputs = choose_by_table(run, output, scores, reader=reader, counts=former["counts"])
         table = next(file for file in former["outputs"] if file["name"] == FILE_NAME)
         content = manifest.build(
@@ -169,29 +177,32 @@ def _select_by_scores(run: Run, options: SelectOptions, directory: str) -> Resul
             outputs=outputs,
             scores=table,
         )
-        writing.finish(output, content, run.started, run.threads, reader.found())
+        writing.finish(output, content, run.started, run.threads, work.spool.stamped(reader.found()))
         run.files = [file["name"] for file in outputs]
     run.targets = sum(file["rows"] for file in former["targets"])
     return run.result()
 
 
-def _open_sources(directory: str, former: dict[str, Any], verify: bool) -> _core.Reader:
+def _open_sources(former: dict[str, Any], manifest_path: Path, verify: bool, spool: Spool) -> _core.Reader:
     """Open the sources of an earlier run, which must be what they were."""
-    sources = former["sources"]
+    names = [file["name"] for file in former["sources"]]
     parameters = former["parameters"]
+    spool.fill(names)
+    paths = located(names, spool.paths)
     reader = _core.Reader(
-        [file["name"] for file in sources],
+        paths,
         parameters["text"],
         "source",
         id_field=parameters["id"],
         text_by=parameters["text_by"],
+        names=names,
     )
-    for (file, time), (name, size, modified_now) in zip(
-        sources_of(former, Path(directory, writing.MANIFEST_NAME)), reader.found(), strict=True
+    for path, (file, stamp), (name, size, stamp_now) in zip(
+        paths, sources_of(former, manifest_path), spool.stamped(reader.found()), strict=True
     ):
-        changed = size != file["bytes"] or (time not in {None, modified_now} and not verify)
+        changed = size != file["bytes"] or (stamp not in {None, stamp_now} and not verify)
         if verify and not changed:
-            with Path(name).open("rb") as content:
+            with Path(path).open("rb") as content:
                 changed = hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]
         if changed:
             remedy = "score again" if verify else "score again, or use --verify if only its time is another"

@@ -13,6 +13,7 @@ import numpy as np
 from zipfit import _core, manifest, shards, writing
 from zipfit.covering import Cover
 from zipfit.errors import MismatchError
+from zipfit.spool import far_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +110,7 @@ class Run:
             shard=shards.record(task),
         )
         self.files = [file["name"] for file in outputs]
-        writing.finish(output, content, self.started, self.threads, task.reader.found())
+        writing.finish(output, content, self.started, self.threads, task.spool.stamped(task.reader.found()))
 
     def is_done(self, parameters: dict[str, object], library: dict[str, object] | None, task: Task) -> bool:
         """Whether the output is that of a run with these parameters and inputs; raises if it is of another one."""
@@ -119,7 +120,8 @@ class Run:
             found = {"zipfit": former["zipfit"], "seed": former["seed"], **former["parameters"]}
             found |= {name: former[name] for name in ("library", "tokenizer", "targets", "exclude")}
             found["shard"] = shards.name(former.get("shard"))
-            found["sources"] = [[file["name"], file["bytes"], time] for file, time in sources_of(former, path)]
+            sources = sources_of(former, path)
+            found["sources"] = [[file["name"], file["bytes"], stamp] for file, stamp in sources]
             self.counts, self.files = former["counts"], [file["name"] for file in former["outputs"]]
         except FileNotFoundError:
             return False
@@ -133,7 +135,18 @@ class Run:
             wanted["beta"] = found.setdefault("beta", None)
         wanted |= {"library": library, "tokenizer": None if task.counter is None else task.counter.record}
         wanted |= {"targets": task.target_reader.files(), "exclude": task.filters.files()}
-        wanted["sources"] = [list(file) for file in task.reader.found()]
+        if far := far_away(task.options.source):
+            # Nothing has to be copied for this.
+            wanted["sources"] = [list(file) for file in far]
+        else:
+            opened, spool = task.reader.found(), task.spool
+            found["sources"] = [
+                [file["name"], file["bytes"], file["sha256"] if file["name"] in spool.paths else stamp]
+                for file, stamp in sources
+            ]
+            wanted["sources"] = [
+                [name, size, spool.sha256(name) if name in spool.paths else modified] for name, size, modified in opened
+            ]
         if different := [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]:
             names = ", ".join(different[:3])
             message = f"a finished run is here, and it was another one: {names} differ; give another directory"
@@ -181,15 +194,15 @@ class Run:
         )
 
 
-def sources_of(former: dict[str, Any], manifest_path: Path) -> list[tuple[dict[str, Any], int | None]]:
-    """Return the sources of a finished run, each with its time of change where that is known."""
+def sources_of(former: dict[str, Any], manifest_path: Path) -> list[tuple[dict[str, Any], int | str | None]]:
+    """Return the sources of a finished run, each with its time of change, or version, where that is known."""
     sources = former["sources"]
     try:
         run = json.loads(manifest_path.with_name("run.json").read_text(encoding="utf-8"))
-        modified = [file["modified_ns"] for file in run["sources"]]
+        stamps = [file.get("version", file.get("modified_ns")) for file in run["sources"]]
     except (OSError, ValueError, KeyError, TypeError):
-        modified = []
-    if len(modified) != len(sources):
+        stamps = []
+    if len(stamps) != len(sources):
         # It is no part of the result, and may have been left behind: sizes are known from the manifest.
-        modified = [None] * len(sources)
-    return list(zip(sources, modified, strict=True))
+        stamps = [None] * len(sources)
+    return list(zip(sources, stamps, strict=True))

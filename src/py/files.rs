@@ -100,7 +100,7 @@ impl PyReader {
     #[new]
     #[pyo3(signature = (
         paths, text, side = "source", *, id_field = None, token_field = None, group_field = None, batch_rows = None,
-        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line", shard = None
+        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line", names = None, shard = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "fields and limits, one by one")]
     fn new(
@@ -116,6 +116,7 @@ impl PyReader {
         skip_bad_rows: bool,
         keep_places: bool,
         text_by: &str,
+        names: Option<Vec<PathBuf>>,
         shard: Option<(u32, u32)>,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
@@ -132,8 +133,13 @@ impl PyReader {
             shard,
             ..ReadOptions::default()
         };
+        let names = names.unwrap_or_else(|| paths.clone());
+        if names.len() != paths.len() {
+            return Err(to_python(py, Error::parameter("names and paths must have one length")));
+        }
+        let files = names.into_iter().zip(paths).collect();
         let reader = Fields::new(text, &others)
-            .and_then(|fields| Reader::open(paths, fields, side, options))
+            .and_then(|fields| Reader::open_copies(files, fields, side, options))
             .map_err(|error| to_python(py, error))?;
         Ok(PyReader(Arc::new(Mutex::new(reader))))
     }

@@ -20,8 +20,9 @@ pub(super) fn order<'py>(py: Python<'py>, scores: PyReadonlyArray1<'py, f64>, na
     if nan_last {
         scores.iter_mut().filter(|score| score.is_nan()).for_each(|score| *score = f64::MIN);
     }
-    let rows = interrupt::run(py, None, move |_| select::order(&scores))?;
-    rows_to_python(py, Ok(rows))
+    // 32 bits as long as there is a copy of the scores: the most memory that choosing takes.
+    let rows = interrupt::run(py, None, move |_| select::short_order(&scores))?;
+    Ok(rows.into_iter().map(i64::from).collect::<Vec<_>>().into_pyarray(py))
 }
 
 #[pyfunction]

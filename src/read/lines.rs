@@ -248,7 +248,7 @@ impl Splitter {
         self.finished_bytes += read;
         let is_whole = !self.part.begins_inside(self.file);
         self.finished.push(InputFile {
-            path: file.path.clone(),
+            path: file.name.clone(),
             bytes: if is_whole { read } else { file.bytes },
             sha256: is_whole.then_some(sha256),
             rows: self.rows - open.first_row,

@@ -52,7 +52,7 @@ use crate::parallel::Control;
 use crate::texts::Texts;
 use ahead::Ahead;
 use columnar::{Plan, RowGroups};
-use files::ListedFile;
+use files::{ListedFile, by_name};
 use lines::{Limits, Splitter};
 use shard::Part;
 
@@ -151,12 +151,32 @@ impl Reader {
     /// [`Reader::next_batch`] for a damaged one; [`Cause::Parameter`] for one without a column that is needed, for
     /// sources whose columns differ, and for Parquet beside other files.
     pub fn open(paths: Vec<PathBuf>, fields: Fields, side: Side, options: ReadOptions) -> Result<Reader> {
-        Reader::open_files(paths, Some(fields), side, options)
+        let files = paths.into_iter().map(|path| (path.clone(), path)).collect();
+        Reader::open_files(files, Some(fields), side, options)
+    }
+
+    /// As [`Reader::open`], for files that lie elsewhere than they are from: `files` are names, for messages and
+    /// records, and paths, whose suffixes say what the files are.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_copies(
+        files: Vec<(PathBuf, PathBuf)>,
+        fields: Fields,
+        side: Side,
+        options: ReadOptions,
+    ) -> Result<Reader> {
+        Reader::open_files(files, Some(fields), side, options)
     }
 
     /// Without `fields` only places are asked for, and no row needs a text.
-    fn open_files(paths: Vec<PathBuf>, fields: Option<Fields>, side: Side, options: ReadOptions) -> Result<Reader> {
-        if paths.is_empty() {
+    fn open_files(
+        named: Vec<(PathBuf, PathBuf)>,
+        fields: Option<Fields>,
+        side: Side,
+        options: ReadOptions,
+    ) -> Result<Reader> {
+        if named.is_empty() {
             return Err(Error::parameter(format!("no {side} file is given")));
         }
         let limits = [
@@ -167,18 +187,21 @@ impl Reader {
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::parameter(format!("{name} must be at least 1, got 0")));
         }
-        let is_parquet = columnar::all_parquet(&paths, side)?;
-        let found = paths.into_iter().map(|path| ListedFile::find(path, options.text_by));
+        let is_parquet = columnar::all_parquet(&named, side)?;
+        let found = named.into_iter().map(|(name, path)| {
+            ListedFile::find(name.clone(), path, options.text_by).map_err(|error| error.with_path(&name))
+        });
         let files: Arc<[ListedFile]> = found.collect::<Result<_>>()?;
         let (plans, source_schema) = if is_parquet {
-            let (plans, schema) = columnar::plan(&files, fields.as_ref(), side == Side::Source)?;
+            let planned = columnar::plan(&files, fields.as_ref(), side == Side::Source);
+            let (plans, schema) = planned.map_err(|error| by_name(&files, error))?;
             (Some(Arc::<[Plan]>::from(plans)), schema)
         } else {
             (None, None)
         };
         let fields = fields.map_or_else(|| Fields::new("text", &OtherFields::default()), Ok)?;
         let part = match options.shard {
-            Some(shard) => Part::of(shard, &files, plans.as_deref())?,
+            Some(shard) => Part::of(shard, &files, plans.as_deref()).map_err(|error| by_name(&files, error))?,
             None => Part::all(&files),
         };
         Ok(Reader {
@@ -220,7 +243,8 @@ impl Reader {
             Some(ahead) => ahead,
             None => self.start()?,
         };
-        let mut raw = self.ahead.insert(ahead).next_batch(control)?;
+        let raw = self.ahead.insert(ahead).next_batch(control);
+        let mut raw = raw.map_err(|error| by_name(&self.files, error))?;
         self.finished.append(&mut raw.finished);
         (self.position, self.bytes_read) = (raw.end, raw.bytes_on_disk);
         if raw.rows.is_empty() {
@@ -287,10 +311,10 @@ impl Reader {
         self.position
     }
 
-    /// The path of a file by its index, as it was given.
+    /// The path, or the name, of a file by its index, as it was given.
     #[must_use]
     pub fn path(&self, file: u32) -> &Path {
-        &self.files[file as usize].path
+        &self.files[file as usize].name
     }
 
     /// How many files there are.
@@ -299,9 +323,9 @@ impl Reader {
         self.files.len()
     }
 
-    /// Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found.
+    /// Path (or name), bytes and time of change (nanoseconds since 1970) of each file, as it was found.
     pub fn found(&self) -> impl Iterator<Item = (&Path, u64, u128)> {
-        self.files.iter().map(|file| (file.path.as_path(), file.bytes, file.modified_ns()))
+        self.files.iter().map(|file| (file.name.as_path(), file.bytes, file.modified_ns()))
     }
 
     /// The same error; if it is about a row of this reader, with its file and its place there.

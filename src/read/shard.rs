@@ -159,7 +159,7 @@ mod tests {
                 .map(|(name, content)| {
                     let path = top.path().join(name);
                     fs::write(&path, content).unwrap();
-                    ListedFile::find(path, TextBy::Line).unwrap()
+                    ListedFile::find(path.clone(), path, TextBy::Line).unwrap()
                 })
                 .collect();
         let cuts: Vec<(usize, u64)> =

@@ -84,10 +84,12 @@ def test_all_names_everything_public() -> None:
         "paths",
         "pipeline",
         "progress",
+        "remote",
         "run",
         "scores",
         "scoring",
         "shards",
+        "spool",
         "workplace",
         "writing",
     }

@@ -211,7 +211,7 @@ impl RowGroups {
         };
         file.check_unchanged()?;
         self.finished_bytes += if sha256.is_some() { bytes } else { read };
-        self.finished.push(InputFile { path: file.path.clone(), bytes, sha256, rows: self.rows - open.first_row });
+        self.finished.push(InputFile { path: file.name.clone(), bytes, sha256, rows: self.rows - open.first_row });
         self.file += 1;
         Ok(())
     }
