@@ -115,8 +115,8 @@ def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_byte
         if (output / "manifest.json").exists():
             # All was done when the signal came.
             counts_as = "too_late"
-        elif not output.exists() and (status == -signal.SIGINT or "Fatal Python error: init_import" in said):
-            # Python was still loading its modules, and does what it does then; shells call this status 130, too.
+        elif not output.exists() and not said.startswith("zipfit: ") and is_of_python(status, said):
+            # It was still loading its modules, and does what it does then.
             counts_as = "before_zipfit_began"
         else:
             counts["said_how_to_resume"] += "--resume" in said
@@ -135,6 +135,11 @@ def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_byte
     none(problems)
     # Of a hundred, one may be slow; where there are four, a busy machine may stall all but one.
     assert ordered[-2 if LONG else 0] < 0.5
+
+
+def is_of_python(status: int, said: str) -> bool:
+    """Whether Python ended by itself: by the signal, which shells call status 130, too, or by 1 at its very start."""
+    return status == -signal.SIGINT or (status == 1 and said.rstrip().endswith("KeyboardInterrupt"))
 
 
 def tell(counts: dict[str, int], seconds: dict[str, list[float]], problems: list[str]) -> list[float]:
