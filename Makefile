@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # How long `make fuzz` looks, also as a step of `make test`.
 SECONDS ?= 60
+# Where `make soak` writes its numbers; nowhere if empty.
+RECORD ?=
 BIN := .venv/bin
 step = @printf '\n=== %s ===\n'
 
@@ -13,7 +15,7 @@ WHEEL_FILES := $(wildcard Cargo.* pyproject.toml README.md LICENSE-*) $(shell fi
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: demo test test-frameworks fuzz wheel lint clean help prerequisites test-prerequisites \
+.PHONY: demo test test-frameworks fuzz soak wheel lint clean help prerequisites test-prerequisites \
 	rustfmt clippy aarch64 cargo-test ruff mypy stubtest workflows pytest abi3audit readme
 
 demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, show what it does
@@ -30,6 +32,10 @@ test-frameworks: prerequisites .venv-frameworks/installed  ## zipfit.integration
 fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=60
 	$(step) 'fuzzing the engine against zlib, $(SECONDS) s'
 	bash tests/fuzz/run $(SECONDS)
+
+soak: test-prerequisites .venv/tools .venv/installed  ## kill, interrupt, starve and damage runs for an hour; RECORD=FILE keeps the numbers
+	$(step) 'soak: hundreds of disturbed runs against undisturbed ones'
+	ZIPFIT_SOAK=1 ZIPFIT_SOAK_RECORD=$(RECORD) $(PYTEST) tests/python/soak --verbose
 
 lint: test-prerequisites rustfmt clippy aarch64 ruff mypy stubtest workflows  ## the part of `make test` that runs no test
 
@@ -127,7 +133,7 @@ workflows: .venv/tools
 	$(BIN)/zizmor --offline --quiet .github
 
 # Safe path: no folder of the repository is importable, so that the installed wheel is what is tested.
-PYTEST := env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest
+PYTEST := env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest -rs
 
 pytest: .venv/tools .venv/installed
 	$(step) 'pytest against the installed wheel'

@@ -356,6 +356,9 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         work = typer.main.get_command(app).main(prog_name="zipfit", standalone_mode=False)
+        if work == INTERRUPTED:
+            # What typer makes of a Ctrl-C while it parses.
+            raise KeyboardInterrupt  # noqa: TRY301 - told where any other is
         status: int = work() if callable(work) else work or DONE
         sys.stdout.flush()
     except BrokenPipeError:

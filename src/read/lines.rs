@@ -151,12 +151,11 @@ impl Splitter {
                 first_row = self.rows - 1;
             }
         }
-        let here = self.here();
         Ok(RawBatch {
             rows: RawRows::Lines { bytes, rows },
             first_row: first_row as usize,
             finished: std::mem::take(&mut self.finished),
-            end: Position { rows: self.rows, ..here },
+            end: self.here(),
             bytes_on_disk: self.finished_bytes + self.open.as_ref().map_or(0, |open| open.stream.bytes_on_disk()),
         })
     }

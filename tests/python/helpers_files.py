@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -68,6 +69,12 @@ def write_texts(path: Path, texts: Sequence[str]) -> Path:
     """Write one object with the field ``text`` a row."""
     path.write_bytes(lines_of({"text": text} for text in texts))
     return path
+
+
+def digest(directory: Path) -> dict[str, str]:
+    """Hashes of all files but the one that tells how the run went."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "run.json")
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

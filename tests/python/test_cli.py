@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import warnings
+from typing import NoReturn
 
 import pytest
 from helpers_files import command, environment, zipfit_cli
@@ -100,6 +101,21 @@ def run_and_fail(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(sys, "argv", ["zipfit", "doctor"])
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     return cli.main()
+
+
+def test_ctrl_c_while_arguments_are_parsed_is_told_like_any(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ended in silence: typer makes an exit status of it."""
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_fields", interrupted)
+    monkeypatch.setattr(sys, "argv", ["zipfit", "score", "a.jsonl", "--target", "b.jsonl", "-o", "out"])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    assert cli.main() == 130
+    assert capsys.readouterr() == ("", "zipfit: interrupted\n")
 
 
 def test_a_bug_of_ours_has_status_1_and_asks_for_a_report_with_its_traceback(

@@ -8,15 +8,13 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, command, environment, write_texts, zipfit_cli
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, digest, environment, write_texts, zipfit_cli
 
 from zipfit import pipeline, workplace
 from zipfit.errors import MismatchError, OutputExistsError, ParameterError, TruncatedInputError
@@ -24,8 +22,6 @@ from zipfit.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KILLS = int(os.environ.get("ZIPFIT_KILLS", "6"))
 
 ROWS = 400
 
@@ -51,12 +47,6 @@ def options(folder: Path, **changes: Any) -> pipeline.SelectOptions:
         "on_bad_row": "skip",
     }
     return pipeline.SelectOptions(**(values | changes))
-
-
-def digest(directory: Path) -> dict[str, str]:
-    """Hashes of all files but the one that tells how the run went."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "run.json")
-    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 class StopError(Exception):
@@ -113,17 +103,6 @@ def test_no_finished_batch_is_scored_again(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Journal, "append", noted)
     pipeline.select(options(folder, resume=True))
     assert len(appended) == 14 - 5
-
-
-def test_the_bytes_depend_on_neither_threads_nor_batches(folder: Path) -> None:
-    seen = set()
-    for threads in (1, 2, 3, 8):
-        for batch_rows in (1, 7, 4096, None):
-            output = folder / f"{threads}-{batch_rows}"
-            changes = {"threads": threads, "batch_rows": batch_rows, "output": str(output), "dedup": 1.0}
-            pipeline.select(options(folder, **changes))
-            seen.add(tuple(digest(output).items()))
-    assert len(seen) == 1
 
 
 def test_a_torn_tail_is_dropped_and_done_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,27 +341,6 @@ def test_a_bad_row_after_finished_batches_can_be_passed_over(folder: Path) -> No
     assert note == "390 rows are done and kept; go on by the same command with --on-bad-row skip and --resume"
     pipeline.select(options(folder, resume=True))
     assert digest(folder / "out") == digest(folder / "whole")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL here")
-def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes(folder: Path) -> None:
-    arguments = ("select", "long.jsonl", "--target", "targets.jsonl", "--top-k", "50")
-    write_texts(folder / "long.jsonl", [f"{i} {SOURCE_TEXTS[i % 6]} " * 40 + str(i**300) for i in range(20_000)])
-    write_texts(folder / "targets.jsonl", [f"{i} {TARGET_TEXTS[i % 2]} " * 20 for i in range(4)])
-    start = time.monotonic()
-    assert zipfit_cli(*arguments, "-o", "whole", cwd=folder).returncode == 0
-    seconds = time.monotonic() - start
-    numbers = random.Random(int(os.environ.get("ZIPFIT_SEED", "0")))
-    for _ in range(KILLS):
-        resumed = command(*arguments, "-o", "out", "--resume")
-        process = subprocess.Popen(resumed, cwd=folder, env=environment(), stderr=subprocess.DEVNULL)
-        time.sleep(numbers.uniform(0.0, seconds))
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=60)
-        done = zipfit_cli(*arguments, "-o", "out", "--resume", cwd=folder)
-        assert done.returncode == 0, done.stderr
-        assert digest(folder / "out") == digest(folder / "whole")
-        shutil.rmtree(folder / "out")
 
 
 def test_the_manifest_of_a_resumed_run_has_the_hashes_of_whole_files(

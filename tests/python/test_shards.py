@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import os
@@ -12,14 +13,15 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, write_texts, zipfit_cli
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, digest, lines_of, write_texts, zipfit_cli
 from helpers_parquet import batches, save, texts_of
 from hypothesis import given
-from test_resume import StopError, digest, stop_after
+from test_resume import StopError, stop_after
 
 import zipfit
 from zipfit import _core, pipeline
 from zipfit.errors import BadRowError, MismatchError, ParameterError
+from zipfit.journal import Journal
 from zipfit.merge import merge
 
 
@@ -163,6 +165,37 @@ def test_a_shard_goes_on_where_it_was_stopped(folder: Path, monkeypatch: pytest.
             pipeline.select(options(folder, directory, shard=f"{number}/4", batch_rows=10, resume=True))
     merge(directories, str(folder / "merged"))
     assert digest(folder / "merged") == digest(folder / "whole")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_shard_that_was_stopped_after_its_last_batch_has_all_its_rows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its manifest counted only rows of files that had ended; other tests stop in the middle."""
+    rows = [{"text": f"{text} {number}", "kind": "a"} for number in range(30) for text in SOURCE_TEXTS]
+    source = folder / f"long.{kind}"
+    if kind == "parquet":
+        pa = pytest.importorskip("pyarrow")
+        save(source, pa.Table.from_pylist(rows), row_group_size=10)
+    else:
+        source.write_bytes(lines_of(rows))
+    whole = in_shards(folder, 3, source=(str(source),))
+    expected = [digest(Path(directory)) for directory in whole]
+    for directory in whole:
+        shutil.rmtree(directory)
+    sync = Journal.sync
+
+    def stop(_: Journal) -> None:
+        raise StopError
+
+    for number in (1, 2, 3):
+        one = options(folder, f"shard-3-{number}", shard=f"{number}/3", source=(str(source),))
+        monkeypatch.setattr(Journal, "sync", stop)
+        with pytest.raises(StopError):
+            pipeline.select(one)
+        monkeypatch.setattr(Journal, "sync", sync)
+        pipeline.select(dataclasses.replace(one, resume=True))
+    assert [digest(Path(directory)) for directory in whole] == expected
 
 
 def test_scores_of_shards_put_together_are_chosen_from_as_any(folder: Path) -> None:

@@ -126,7 +126,7 @@ impl RowGroups {
             rows: RawRows::Parquet(pieces),
             first_row: first_row as usize,
             finished: std::mem::take(&mut self.finished),
-            end: Position { rows: self.rows, ..self.here() },
+            end: self.here(),
             bytes_on_disk: self.finished_bytes + self.open.as_ref().map_or(0, OpenTable::bytes_read),
         })
     }
