@@ -40,8 +40,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
+DISTANCES: dict[str, Callable[[int, int, int], float]] = {
+    "ncd": lambda x, y, both: (both - min(x, y)) / max(x, y),
+    "cdm": lambda x, y, both: both / (x + y),
+    "clm": lambda x, y, both: 1 - (x + y - both) / both,
+}
+"""From the sizes of two texts and of both joined."""
+
+
 def ncd(target: Sequence[bytes]) -> Score:
     """The alignment by ``gzip.compress(..., 9)``, summed in the order of the targets."""
+    return by_pairs(target, DISTANCES["ncd"])
+
+
+def by_pairs(target: Sequence[bytes], distance: Callable[[int, int, int], float]) -> Score:
+    """1 - the mean distance by ``gzip.compress(..., 9)``, summed in the order of the targets."""
 
     def size(text: bytes) -> int:
         return len(gzip.compress(text, 9))
@@ -51,7 +64,7 @@ def ncd(target: Sequence[bytes]) -> Score:
     def score(text: bytes) -> float:
         own, total = size(text), 0.0
         for other, other_size in zip(target, sizes, strict=True):
-            total += (size(text + other) - min(own, other_size)) / max(own, other_size)
+            total += distance(own, other_size, size(text + other))
         return 1.0 - total / len(target)
 
     return score

@@ -72,6 +72,8 @@ pub struct Place {
     pub row: Option<u64>,
     /// Physical line in the file, from 1.
     pub line: Option<u64>,
+    /// In place of `line` where reading began inside the file: the line from there on, from 1.
+    pub line_in_shard: Option<u64>,
     /// Offset in the decompressed file, from 0.
     pub byte: Option<u64>,
     /// Row group of a Parquet file, from 0.
@@ -142,6 +144,14 @@ impl Error {
         self
     }
 
+    /// As [`Error::with_line`], for a line counted from where a shard begins inside the file.
+    #[must_use]
+    pub fn with_line_in_shard(mut self, line: u64, byte: u64) -> Error {
+        self.place.line_in_shard = Some(line);
+        self.place.byte = Some(byte);
+        self
+    }
+
     /// The same error at this row group of its Parquet file and this row of the group, both from 0.
     #[must_use]
     pub fn with_row_group(mut self, row_group: u32, index: u64) -> Error {
@@ -206,8 +216,10 @@ impl fmt::Display for Place {
             if let Some(line) = self.line {
                 write!(f, ":{line}")?;
             }
-            if let Some(byte) = self.byte {
-                write!(f, " (byte {byte})")?;
+            match (self.byte, self.line_in_shard) {
+                (Some(byte), Some(line)) => write!(f, " (byte {byte}, line {line} of the shard)")?,
+                (Some(byte), None) => write!(f, " (byte {byte})")?,
+                _ => {}
             }
             if let (Some(row_group), Some(index)) = (self.row_group, self.index) {
                 write!(f, " (row group {row_group}, index {index})")?;
@@ -263,6 +275,8 @@ mod tests {
         let error = error.with_path(Path::new("pool.jsonl")).with_line(18, 931);
         assert_eq!(error.to_string(), "pool.jsonl:18 (byte 931): null text");
         assert_eq!(error.code(), "ZF-ROW");
+        let error = Error::bad_row("null text").with_path(Path::new("pool.jsonl")).with_line_in_shard(18, 931);
+        assert_eq!(error.to_string(), "pool.jsonl (byte 931, line 18 of the shard): null text");
         let error = Error::bad_row("null text").with_path(Path::new("pool.parquet")).with_row_group(2, 57);
         assert_eq!(error.to_string(), "pool.parquet (row group 2, index 57): null text");
     }

@@ -30,7 +30,7 @@
 //! let control = Control::default();
 //! let scorer = Scorer::prepare(target, Metric::DEFAULT, Spec::DEFAULT, Aggregate::Mean, 1, &control)?;
 //! let scores = scorer.score(&source, 1, &control)?;
-//! assert_eq!(select::top_k(&select::order(&scores)?, None, 1)?, [1]);
+//! assert_eq!(select::top_k(select::order(&scores)?, None, 1)?, [1]);
 //! # Ok::<(), zipfit::Error>(())
 //! ```
 //!

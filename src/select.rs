@@ -6,6 +6,7 @@
 //! References: Kool et al. 2019, "Stochastic beams and where to find them" (the Gumbel top-k trick), as used for data
 //! by Xie et al. 2023, arXiv:2302.03169; Steele et al. 2014, "Fast splittable pseudorandom number generators".
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::error::{Error, Result, Side};
@@ -13,7 +14,8 @@ use crate::error::{Error, Result, Side};
 /// Rows by falling score, ties by row.
 ///
 /// # Errors
-/// [`Cause::Parameter`](crate::error::Cause::Parameter) naming the first row whose score is NaN or infinite.
+/// [`Cause::Parameter`](crate::error::Cause::Parameter) naming the first row whose score is NaN or infinite, and for
+/// more than 2^32 rows.
 ///
 /// # Examples
 /// ```
@@ -21,23 +23,34 @@ use crate::error::{Error, Result, Side};
 /// # Ok::<(), zipfit::Error>(())
 /// ```
 pub fn order(scores: &[f64]) -> Result<Vec<usize>> {
+    Ok(short_order(scores)?.into_iter().map(|row| row as usize).collect())
+}
+
+/// The same in half of the memory.
+pub(crate) fn short_order(scores: &[f64]) -> Result<Vec<u32>> {
+    if u32::try_from(scores.len()).is_err() {
+        return Err(Error::parameter(format!("there are {} scores; at most 2^32 - 1 can be ordered", scores.len())));
+    }
     if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
         let message = format!("score is {}; scores must be finite numbers", scores[row]);
         return Err(Error::parameter(message).with_row(Side::Source, row as u64));
     }
-    let mut rows: Vec<usize> = (0..scores.len()).collect();
+    let mut rows: Vec<u32> = (0..scores.len() as u32).collect();
     // Finite numbers always compare (and 0.0 equals -0.0, which total_cmp would tell apart).
-    rows.sort_unstable_by(|&a, &b| {
-        scores[b].partial_cmp(&scores[a]).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
-    });
+    rows.sort_unstable_by(|&a, &b| by_score(scores, a as usize, b as usize));
     Ok(rows)
+}
+
+/// Which of two rows comes first: the order is total where no score is NaN.
+fn by_score(scores: &[f64], a: usize, b: usize) -> Ordering {
+    scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
 }
 
 /// The k best rows; all of them when there are fewer.
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) for k = 0.
-pub fn top_k(order: &[usize], keep: Option<&[bool]>, k: usize) -> Result<Vec<usize>> {
+pub fn top_k(order: impl IntoIterator<Item = usize>, keep: Option<&[bool]>, k: usize) -> Result<Vec<usize>> {
     if k == 0 {
         return Err(Error::parameter("top_k must be at least 1, got 0"));
     }
@@ -54,11 +67,16 @@ pub fn top_k(order: &[usize], keep: Option<&[bool]>, k: usize) -> Result<Vec<usi
     clippy::cast_sign_loss,
     reason = "0 < p N < 2^53"
 )]
-pub fn top_fraction(order: &[usize], keep: Option<&[bool]>, fraction: f64) -> Result<Vec<usize>> {
+pub fn top_fraction(
+    order: impl IntoIterator<Item = usize, IntoIter: ExactSizeIterator>,
+    keep: Option<&[bool]>,
+    fraction: f64,
+) -> Result<Vec<usize>> {
     if !(fraction > 0.0 && fraction <= 1.0) {
         return Err(Error::parameter(format!("top_fraction must be above 0 and at most 1, got {fraction}")));
     }
-    let rows = kept(order, keep).count();
+    let order = order.into_iter();
+    let rows = keep.map_or(order.len(), |keep| keep.iter().filter(|&&keep| keep).count());
     let count = (fraction * rows as f64).floor() as usize;
     Ok(kept(order, keep).take(count.max(1)).collect())
 }
@@ -67,7 +85,12 @@ pub fn top_fraction(order: &[usize], keep: Option<&[bool]>, fraction: f64) -> Re
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) for NaN and infinity.
-pub fn threshold(order: &[usize], keep: Option<&[bool]>, scores: &[f64], threshold: f64) -> Result<Vec<usize>> {
+pub fn threshold(
+    order: impl IntoIterator<Item = usize>,
+    keep: Option<&[bool]>,
+    scores: &[f64],
+    threshold: f64,
+) -> Result<Vec<usize>> {
     if !threshold.is_finite() {
         return Err(Error::parameter(format!("threshold must be a finite number, got {threshold}")));
     }
@@ -78,7 +101,12 @@ pub fn threshold(order: &[usize], keep: Option<&[bool]>, scores: &[f64], thresho
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) for a budget of 0 or a negative cost, naming its row.
-pub fn within(order: &[usize], keep: Option<&[bool]>, costs: &[i64], budget: u64) -> Result<Vec<usize>> {
+pub fn within(
+    order: impl IntoIterator<Item = usize>,
+    keep: Option<&[bool]>,
+    costs: &[i64],
+    budget: u64,
+) -> Result<Vec<usize>> {
     if budget == 0 {
         return Err(Error::parameter("budget must be at least 1, got 0"));
     }
@@ -102,51 +130,54 @@ pub fn within(order: &[usize], keep: Option<&[bool]>, costs: &[i64], budget: u64
 /// The rows with the k largest keys score / temperature + g, where g = -ln(-ln u) and u is uniform in (0, 1): k draws
 /// in one pass, so that a sample of k rows is part of that of k + 1. u is made of `seed` and the row number alone:
 /// leaving out or adding other rows, and working shard by shard, changes no row's key. Equal keys go by the order,
-/// to which a falling temperature leads.
+/// to which a falling temperature leads. Memory: 32 bytes for each of the k rows.
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) for k = 0, or a temperature that is not above 0 and finite.
 ///
 /// # Examples
 /// ```
-/// use zipfit::select::{order, sample};
+/// use zipfit::select::sample;
 ///
 /// let scores = [0.1, 0.4, 0.2, 0.3];
-/// let order = order(&scores)?;
-/// assert_eq!(sample(&order, None, &scores, 2, 0.001, 0)?, [1, 3]);
-/// assert_eq!(sample(&order, None, &scores, 2, 1000.0, 1)?.len(), 2);
+/// assert_eq!(sample(&scores, None, 2, 0.001, 0)?, [1, 3]);
+/// assert_eq!(sample(&scores, None, 2, 1000.0, 1)?.len(), 2);
 /// # Ok::<(), zipfit::Error>(())
 /// ```
-pub fn sample(
-    order: &[usize],
-    keep: Option<&[bool]>,
-    scores: &[f64],
-    k: usize,
-    temperature: f64,
-    seed: u64,
-) -> Result<Vec<usize>> {
+pub fn sample(scores: &[f64], keep: Option<&[bool]>, k: usize, temperature: f64, seed: u64) -> Result<Vec<usize>> {
     if k == 0 {
         return Err(Error::parameter("k must be at least 1, got 0"));
     }
     if !(temperature > 0.0 && temperature.is_finite()) {
         return Err(Error::parameter(format!("temperature must be a finite number above 0, got {temperature}")));
     }
-    let mut keys: Vec<(f64, usize)> =
-        kept(order, keep).enumerate().map(|(at, row)| (scores[row] / temperature + gumbel(seed, row), at)).collect();
-    // A quotient may overflow to an infinity, but g is finite: no key is NaN.
-    keys.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut drawn = vec![false; keys.len()];
-    for &(_, at) in keys.iter().take(k) {
-        drawn[at] = true;
+    let before = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then_with(|| by_score(scores, a.1, b.1));
+    // The best until now, and as many others, so that each row is looked at a few times only.
+    let mut drawn: Vec<(f64, usize)> = Vec::new();
+    for row in kept(0..scores.len(), keep) {
+        // A quotient may overflow to an infinity, but g is finite: no key is NaN.
+        drawn.push((scores[row] / temperature + gumbel(seed, row), row));
+        if drawn.len() >= k.saturating_mul(2).max(1024) && drawn.len() > k {
+            drawn.select_nth_unstable_by(k - 1, before);
+            drawn.truncate(k);
+        }
     }
-    Ok(kept(order, keep).zip(drawn).filter_map(|(row, drawn)| drawn.then_some(row)).collect())
+    drawn.sort_unstable_by(before);
+    let mut rows: Vec<usize> = drawn.into_iter().take(k).map(|(_, row)| row).collect();
+    rows.sort_unstable_by(|&a, &b| by_score(scores, a, b));
+    Ok(rows)
 }
 
 /// The k best rows of every group; all of a group that has fewer. `groups` holds the number of each row's group.
 ///
 /// # Errors
 /// [`Cause::Parameter`](crate::error::Cause::Parameter) for k = 0.
-pub fn per_group(order: &[usize], keep: Option<&[bool]>, groups: &[i64], k: usize) -> Result<Vec<usize>> {
+pub fn per_group(
+    order: impl IntoIterator<Item = usize>,
+    keep: Option<&[bool]>,
+    groups: &[i64],
+    k: usize,
+) -> Result<Vec<usize>> {
     if k == 0 {
         return Err(Error::parameter("k must be at least 1, got 0"));
     }
@@ -183,8 +214,8 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-fn kept<'a>(order: &'a [usize], keep: Option<&'a [bool]>) -> impl Iterator<Item = usize> + 'a {
-    order.iter().copied().filter(move |&row| keep.is_none_or(|keep| keep[row]))
+fn kept(order: impl IntoIterator<Item = usize>, keep: Option<&[bool]>) -> impl Iterator<Item = usize> {
+    order.into_iter().filter(move |&row| keep.is_none_or(|keep| keep[row]))
 }
 
 #[cfg(test)]
@@ -212,29 +243,29 @@ mod tests {
     #[test]
     fn rows_left_out_are_passed_over() {
         let keep = Some(&[true, false, true][..]);
-        assert_eq!(top_k(&[1, 2, 0], keep, 1).unwrap(), [2]);
-        assert_eq!(top_k(&[1, 2, 0], keep, 9).unwrap(), [2, 0]);
-        assert_eq!(threshold(&[1, 2, 0], keep, &[0.0, 1.0, 0.5], 0.5).unwrap(), [2]);
-        assert_eq!(within(&[1, 2, 0], keep, &[1, 9, 1], 2).unwrap(), [2, 0]);
+        assert_eq!(top_k([1, 2, 0], keep, 1).unwrap(), [2]);
+        assert_eq!(top_k([1, 2, 0], keep, 9).unwrap(), [2, 0]);
+        assert_eq!(threshold([1, 2, 0], keep, &[0.0, 1.0, 0.5], 0.5).unwrap(), [2]);
+        assert_eq!(within([1, 2, 0], keep, &[1, 9, 1], 2).unwrap(), [2, 0]);
     }
 
     #[test]
     fn a_fraction_is_rounded_down_but_never_to_nothing() {
-        assert_eq!(top_fraction(&[2, 0, 1], None, 0.7).unwrap(), [2, 0]);
-        assert_eq!(top_fraction(&[2, 0, 1], None, 0.01).unwrap(), [2]);
-        assert_eq!(top_fraction(&[2, 0, 1], None, 1.0).unwrap(), [2, 0, 1]);
+        assert_eq!(top_fraction([2, 0, 1], None, 0.7).unwrap(), [2, 0]);
+        assert_eq!(top_fraction([2, 0, 1], None, 0.01).unwrap(), [2]);
+        assert_eq!(top_fraction([2, 0, 1], None, 1.0).unwrap(), [2, 0, 1]);
         for fraction in [0.0, -0.1, 1.1, f64::NAN] {
-            assert!(top_fraction(&[0], None, fraction).is_err());
+            assert!(top_fraction([0], None, fraction).is_err());
         }
     }
 
     #[test]
     fn a_budget_is_cut_at_the_first_row_that_does_not_fit() {
-        assert_eq!(within(&[0, 1, 2], None, &[4, 3, 1], 6).unwrap(), [0]);
-        assert_eq!(within(&[0, 1, 2], None, &[4, 2, 1], 6).unwrap(), [0, 1]);
-        assert_eq!(within(&[0, 1, 2], None, &[4, 2, 0], 6).unwrap(), [0, 1, 2]);
+        assert_eq!(within([0, 1, 2], None, &[4, 3, 1], 6).unwrap(), [0]);
+        assert_eq!(within([0, 1, 2], None, &[4, 2, 1], 6).unwrap(), [0, 1]);
+        assert_eq!(within([0, 1, 2], None, &[4, 2, 0], 6).unwrap(), [0, 1, 2]);
         assert_eq!(
-            within(&[0], None, &[-1], 6).unwrap_err().to_string(),
+            within([0], None, &[-1], 6).unwrap_err().to_string(),
             "source row 0: cost is -1; bytes and tokens cannot be negative"
         );
     }
@@ -243,7 +274,7 @@ mod tests {
     fn a_sample_is_drawn_by_seed_and_row_alone() {
         let scores = [0.3, 0.1, 0.2, 0.0, 0.25, 0.15];
         let order = order(&scores).unwrap();
-        let draw = |keep: Option<&[bool]>, k, seed| sample(&order, keep, &scores, k, 0.1, seed).unwrap();
+        let draw = |keep: Option<&[bool]>, k, seed| sample(&scores, keep, k, 0.1, seed).unwrap();
         assert_eq!(draw(None, 9, 5), order);
         for seed in 0..50 {
             for k in 1..scores.len() {
@@ -272,11 +303,11 @@ mod tests {
         let scores = [1.0, 3.0, -1.0, 2.0];
         let order = order(&scores).unwrap();
         for temperature in [f64::MIN_POSITIVE, 1e-300, 1e-9] {
-            assert_eq!(sample(&order, None, &scores, 2, temperature, 7).unwrap(), [1, 3]);
+            assert_eq!(sample(&scores, None, 2, temperature, 7).unwrap(), [1, 3]);
         }
         for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(
-                sample(&order, None, &scores, 2, temperature, 7).unwrap_err().to_string(),
+                sample(&scores, None, 2, temperature, 7).unwrap_err().to_string(),
                 format!("temperature must be a finite number above 0, got {temperature}")
             );
         }
@@ -285,8 +316,8 @@ mod tests {
     #[test]
     fn every_group_gives_its_best_rows() {
         let keep = Some(&[true, true, false, true, true][..]);
-        assert_eq!(per_group(&[4, 2, 0, 1, 3], None, &[7, 7, -1, -1, 7], 1).unwrap(), [4, 2]);
-        assert_eq!(per_group(&[4, 2, 0, 1, 3], keep, &[7, 7, -1, -1, 7], 2).unwrap(), [4, 0, 3]);
-        assert_eq!(per_group(&[0], None, &[0], 0).unwrap_err().to_string(), "k must be at least 1, got 0");
+        assert_eq!(per_group([4, 2, 0, 1, 3], None, &[7, 7, -1, -1, 7], 1).unwrap(), [4, 2]);
+        assert_eq!(per_group([4, 2, 0, 1, 3], keep, &[7, 7, -1, -1, 7], 2).unwrap(), [4, 0, 3]);
+        assert_eq!(per_group([0], None, &[0], 0).unwrap_err().to_string(), "k must be at least 1, got 0");
     }
 }

@@ -176,6 +176,28 @@ fn a_file_that_is_not_what_its_suffix_says_is_refused() {
 }
 
 #[test]
+fn a_copy_is_called_by_the_name_that_it_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = save(directory.path(), "copy.csv.gz", gzip(b"text\na\n\"b\n"));
+    let open = |path: &Path| {
+        let files = vec![(PathBuf::from("far://away/pool.csv"), path.to_owned())];
+        Reader::open_copies(files, fields(), Side::Source, options())
+    };
+    let error = open(&directory.path().join("missing.csv")).err().unwrap();
+    assert!(error.to_string().starts_with("far://away/pool.csv: "), "{error}");
+    let error = open(&copy).unwrap().next_batch(1, &Control::default()).unwrap_err();
+    assert!(error.to_string().starts_with("far://away/pool.csv:3 (byte 7): "), "{error}");
+    fs::write(&copy, gzip(b"text\na\nb\n")).unwrap();
+    let mut reader = open(&copy).unwrap();
+    let places = line_places(batches(&mut reader).remove(0));
+    assert_eq!(reader.finished()[0].path, Path::new("far://away/pool.csv"));
+    assert_eq!(reader.found().next().unwrap().0, Path::new("far://away/pool.csv"));
+    fs::write(&copy, "").unwrap();
+    let error = reader.copy_lines(&places, &Control::default(), |_, _| Ok(())).unwrap_err();
+    assert!(error.to_string().starts_with("far://away/pool.csv: the file changed"), "{error}");
+}
+
+#[test]
 fn missing_files_and_directories_are_told_before_anything_is_read() {
     let top = tempfile::tempdir().unwrap();
     let good = save(top.path(), "good.jsonl", LINES);

@@ -213,8 +213,8 @@ class Contamination:
 
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 
-def order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows by falling score, ties by row; a NaN or infinite score is a ParameterError naming its row."""
+def order(scores: NDArray[np.float64], nan_last: bool = False) -> NDArray[np.int64]:
+    """Rows by falling score, ties by row; infinity, and NaN unless ``nan_last``, is a ParameterError naming its row."""
 
 def top_k(order: NDArray[np.int64], where: NDArray[np.bool_] | None, k: int) -> NDArray[np.int64]: ...
 def top_fraction(order: NDArray[np.int64], where: NDArray[np.bool_] | None, fraction: float) -> NDArray[np.int64]: ...
@@ -227,14 +227,13 @@ def within(
     """Longest prefix of the order whose costs sum to at most the budget; a negative cost is an error."""
 
 def sample(
-    order: NDArray[np.int64],
-    where: NDArray[np.bool_] | None,
     scores: NDArray[np.float64],
+    where: NDArray[np.bool_] | None,
     k: int,
     temperature: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Draw k rows in proportion to exp(score / temperature), in the order of ``order``; ``seed`` below 2^64."""
+    """Draw k rows in proportion to exp(score / temperature), best first; ``seed`` below 2^64."""
 
 def per_group(
     order: NDArray[np.int64], where: NDArray[np.bool_] | None, groups: NDArray[np.int64], k: int
@@ -249,8 +248,8 @@ class InputFile(TypedDict):
     """The path as it was given."""
     bytes: int
     """Size on disk (compressed, if it is)."""
-    sha256: str
-    """Of the bytes on disk."""
+    sha256: str | None
+    """Of the bytes on disk; None for a file of which a shard has but a part."""
     rows: int
 
 @type_check_only
@@ -258,6 +257,8 @@ class RejectedRow(TypedDict):
     row: int
     file: str
     line: NotRequired[int]
+    line_in_shard: NotRequired[int]
+    """In place of ``line`` in a file in the middle of which a shard begins: counted from there."""
     byte: NotRequired[int]
     row_group: NotRequired[int]
     """With ``index`` in place of ``line`` and ``byte`` for a row of a Parquet file."""
@@ -311,13 +312,17 @@ class Reader:
         skip_bad_rows: bool = False,
         keep_places: bool = False,
         text_by: _TextBy = "line",
+        names: Sequence[str] | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> Self:
         """Every field is a key of the row, or a path such as ``meta.id``; ``text`` may be a template or a preset, too.
 
         ``id_field=None``: the field ``id`` where a row has one. A row without a field named here is a bad one, and so
         is one with more than ``max_row_bytes`` (None: 64 MiB). Bad rows are an error, or with ``skip_bad_rows`` in
         ``Batch.rejected``. ``batch_rows=None``: as many as make 4 MiB. ``keep_places``: for errors about rows.
-        ``text_by``: what a row of a text file is.
+        ``text_by``: what a row of a text file is. ``names``: what to call the files in messages and records, where
+        that is not their paths. ``shard=(k, n)``: part k of n, from 1, of the bytes of all files, cut where a line, or
+        a Parquet row group, begins; compressed files, CSV and documents are not cut. A part may have no rows.
         """
     def next_batch(self, threads: int | None = None) -> Batch | None:
         """The next rows; None after the last. No row at all is a ParameterError, for targets an EmptyTargetError."""
@@ -335,6 +340,9 @@ class Reader:
     def scan(paths: Sequence[str], total: int, text_by: _TextBy = "line") -> tuple[Reader, Places]:
         """Only find the places of all rows; ParameterError when there are not `total` of them."""
     @property
+    def cuts(self) -> list[tuple[int, int]]:
+        """Where this part begins and ends: file, and offset in it (in Parquet, row group); 0 is before the file."""
+    @property
     def is_parquet(self) -> bool:
         """Whether the files are Parquet: for ``ScoreWriter(parquet_places=...)``."""
     @property
@@ -342,9 +350,9 @@ class Reader:
         """Bytes on disk read until now, over all files."""
     @property
     def bytes_total(self) -> int:
-        """Bytes on disk of all files."""
+        """Bytes on disk of all files, or of the part that is read."""
     def found(self) -> list[tuple[str, int, int]]:
-        """Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
+        """Path or name, bytes and time of change (nanoseconds since 1970) of each file, as it was found."""
     def files(self, first: int = 0) -> list[InputFile]:
         """One entry a file that was read to its end, from number ``first`` on."""
 
@@ -443,6 +451,8 @@ class ScoreWriter:
 
         An error about the columns leaves the table as it was; after any other one, and after Ctrl-C, give it up.
         """
+    def add_table(self, table: ScoreTable, rows_before: int, file: int, lines_before: int) -> None:
+        """Append the rows of a shard: ``rows_before`` are added to each row, ``lines_before`` to lines of ``file``."""
     def finish(self) -> OutputFile: ...
 
 @final
@@ -467,6 +477,8 @@ class ScoreTable:
         """A column of strings: all, or those of the lines ``positions`` of the table (from 0, rising)."""
     def codes(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
         """A column of strings as numbers, in the order of their coming, -1 for a null; and the strings."""
+    def is_null(self, name: str) -> NDArray[np.bool_]:
+        """Where a column of strings has a null."""
     def places(self, positions: NDArray[np.int64]) -> Places:
         """Where the rows of the lines ``positions`` of the table lie; only their row groups are read."""
 

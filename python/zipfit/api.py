@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
+from zipfit.checks import bar_if
 from zipfit.inputs import TextData, resolve_target_text, to_bytes, to_texts
 from zipfit.ranking import Ranking
 from zipfit.scorer import DEFAULT_METRIC, describe
@@ -70,7 +69,8 @@ def rank(
     threads
         None, the default, means all CPUs that this process may use. The scores do not depend on it.
     progress
-        Show a bar on standard error, if that is a terminal. Off by default: a library prints nothing unasked.
+        Show a bar in a notebook, or on standard error if that is a terminal. Off by default: a library prints nothing
+        unasked.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def rank(
     targets = to_texts(target, text=target_text, side="target", threads=threads)
     scorer = _core.Scorer(targets, metric, compressor, aggregate, threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
-    with _rows_bar(len(sources), progress) as on_progress:
+    with bar_if(progress, len(sources), "ranking") as on_progress:
         scores = scorer.score(sources, threads, on_progress)
     provenance = {**describe(scorer), "source_sha256": sources.sha256()}
     return Ranking(scores, sources.sizes(), provenance=provenance)
@@ -254,12 +254,3 @@ def load_scores(directory: str | os.PathLike[str]) -> Ranking:
     from zipfit import scores
 
     return scores.load(directory)
-
-
-def _rows_bar(rows: int, wanted: bool) -> contextlib.AbstractContextManager[Callable[[int], None] | None]:
-    if not wanted:
-        return contextlib.nullcontext()
-    # Imported here because it brings rich.
-    from zipfit import progress
-
-    return progress.rows_bar(rows, "ranking")

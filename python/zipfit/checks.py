@@ -1,13 +1,17 @@
-"""Arguments that several functions take, checked: arrays with one entry a row, numbers."""
+"""Arguments that several functions take, checked: arrays with one entry a row, numbers, whether to show a bar."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zipfit.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Where = ArrayLike | None
 """bool (N,), True for rows that may be chosen; None for all."""
@@ -69,3 +73,13 @@ def real_number(value: Any, name: str) -> float:
         return float(value)
     except OverflowError:
         raise ParameterError(f"{name} is beyond the range of float64, which ends at 1.8e308") from None
+
+
+def bar_if(wanted: bool, rows: int, phase: str) -> contextlib.AbstractContextManager[Callable[[int], None] | None]:
+    """Show how far work on rows is, if somebody asked for it; see `zipfit.progress.rows_bar`."""
+    if not wanted:
+        return contextlib.nullcontext()
+    # Imported here because most do not ask, and it brings more.
+    from zipfit import progress
+
+    return progress.rows_bar(rows, phase)

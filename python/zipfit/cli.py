@@ -95,7 +95,9 @@ def select(
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
+    shard: given.Shard = None,
     threads: given.Threads = None,
+    progress: given.Progress = "auto",
     as_json: given.AsJson = False,
 ) -> Work:
     """Choose the rows of SOURCE that look most like the target, and write them to a directory.
@@ -109,9 +111,11 @@ def select(
 
     def work() -> int:
         from zipfit import pipeline
+        from zipfit.progress import shown_as
 
         chosen = pipeline.SelectOptions(**options)
-        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
+        with shown_as(progress):
+            return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.select(chosen), as_json)
 
     return work
 
@@ -144,7 +148,9 @@ def score(
     overwrite: given.Overwrite = False,
     resume: given.Resume = False,
     dry_run: given.DryRun = False,
+    shard: given.Shard = None,
     threads: given.Threads = None,
+    progress: given.Progress = "auto",
     as_json: given.AsJson = False,
 ) -> Work:
     """Score all rows of SOURCE once, to choose among them as often as one likes.
@@ -157,16 +163,40 @@ def score(
 
     def work() -> int:
         from zipfit import pipeline
+        from zipfit.progress import shown_as
 
         chosen = pipeline.ScoreOptions(**options)
-        return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
+        with shown_as(progress):
+            return _tell_estimate(chosen, as_json) if dry_run else _report(pipeline.score(chosen), as_json)
+
+    return work
+
+
+@app.command()
+def merge(
+    shards: Annotated[list[str], typer.Argument(metavar="DIR...", help="Directories of all shards, in any order.")],
+    *,
+    output: given.Output,
+    overwrite: given.Overwrite = False,
+    as_json: given.AsJson = False,
+) -> Work:
+    """Put the shards of zipfit score --shard, or zipfit select --shard, together.
+
+    The files are those of the run without --shard, to the byte: with zipfit select --shard the rows are chosen now.
+    """
+
+    def work() -> int:
+        from zipfit.merge import merge
+
+        return _report(merge(shards, output, overwrite=overwrite), as_json)
 
     return work
 
 
 def _fields(arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a command as fields of its options."""
-    fields = {name: value for name, value in arguments.items() if name not in {"as_json", "dry_run", "id_field"}}
+    others = {"as_json", "dry_run", "id_field", "progress"}
+    fields = {name: value for name, value in arguments.items() if name not in others}
     return fields | {
         "id": arguments["id_field"],
         **{name: tuple(arguments[name] or ()) for name in ("source", "target", "exclude")},
@@ -240,12 +270,14 @@ def _tell_estimate(options: ScoreOptions, as_json: bool) -> int:
         _print_json(asdict(found))
         return DONE
     about = "" if found.sample_rows == found.rows else "about "
+    copied = found.copied_bytes
+    copies = f", and {copied / 1e6:,.1f} MB for copies of what is far away, until it ends" if copied else ""
     typer.echo(
         f"{about}{_rows(found.rows)}, {_rows(found.targets)} of the target, {found.pairs:,} pairs\n"
         f"about {_duration(found.seconds)} on {found.threads} thread{'s' * (found.threads != 1)}, "
         f"by {_rows(found.sample_rows)} that were measured\n"
         f"about {found.memory_bytes / 1e6:,.0f} MB of memory, {found.disk_bytes / 1e6:,.0f} MB of disk beside the rows "
-        "chosen\n"
+        f"chosen{copies}\n"
         "nothing was written",
         err=True,
     )
@@ -271,6 +303,8 @@ def _describe(result: Result) -> str:
     seconds = f"{result.seconds:.1f} s"
     if result.scores is not None:
         lines = [f"took the scores of {_rows(counts['scored'])} from {result.scores} in {seconds}"]
+    elif result.merged is not None:
+        lines = [f"put {result.merged} shards together, {_rows(counts['read'])}, in {seconds}"]
     else:
         lines = [f"read {_rows(counts['read'])} and {did} {_rows(result.targets or 0)} of the target in {seconds}"]
     if counts["rejected"]:
@@ -286,6 +320,8 @@ def _describe(result: Result) -> str:
     if "selected" in counts:
         lines.append(_describe_choice(result))
     lines.append(f"wrote {', '.join(result.files)} in {result.output}")
+    if result.shard is not None:
+        lines.append(f"this is shard {result.shard}; when all are there, zipfit merge puts them together")
     return "\n".join(lines)
 
 
@@ -342,7 +378,9 @@ def _verdict(error: BaseException) -> tuple[str, int]:
     elif isinstance(error, InternalError):
         verdict = str(error), BUG
     elif isinstance(error, ZipfitError):
-        verdict = str(error), WRONG_INPUT
+        # As other tools say it.
+        is_stdin = error.path == "-" and str(error).startswith("-")
+        verdict = f"<stdin>{str(error)[1:]}" if is_stdin else str(error), WRONG_INPUT
     elif hasattr(error, "format_message"):
         # Newer versions of typer carry a copy of click with classes of its own; this method they have in common.
         command = getattr(getattr(error, "ctx", None), "command_path", "zipfit")

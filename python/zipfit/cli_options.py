@@ -13,7 +13,8 @@ SCORE = "Score"
 OUTPUT = "Output"
 
 FORMATS = (
-    "Files to choose from: JSON Lines, .csv, .tsv or .txt (each plain, .gz or .zst), or .parquet, as their suffix says."
+    "Files to choose from: JSON Lines, .csv, .tsv or .txt (each plain, .gz or .zst), or .parquet, as the suffix says. "
+    "URLs (s3://..., hf://...) need zipfit[remote]; - is standard input, JSON Lines."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -85,6 +86,24 @@ DryRun = Annotated[
         "--dry-run",
         help="Tell how many rows and pairs there are, and what time, memory and disk they will take, measured on the "
         "beginnings of the sources; write nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+Progress = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|json|none",
+        help="How to show how far the run is: a bar if standard error is a terminal, lines of JSON on it, or nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N",
+        help="Score only part K of N of the sources, on a machine of its own; zipfit merge puts the parts together.",
         rich_help_panel=OUTPUT,
     ),
 ]

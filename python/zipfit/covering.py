@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zipfit import _core
-from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
+from zipfit.checks import Where, bar_if, checked_where, numbers, real_number, whole_number
 from zipfit.inputs import TextData, resolve_target_text, to_texts
 from zipfit.selection import Selection, left_out, read_only, sha256
 
@@ -29,6 +29,7 @@ def cover(
     text: str | None = None,
     target_text: str | None = None,
     threads: int | None = None,
+    progress: bool = False,
 ) -> Cover:
     """Choose rows that together cover what the target texts contain.
 
@@ -56,7 +57,7 @@ def cover(
         or rows is converted by the mean size of the rows that may be chosen.
     where
         bool (N,), True for rows that may be chosen; None, the default, allows all.
-    text, target_text, threads
+    text, target_text, threads, progress
         As in `rank`.
 
     Returns
@@ -98,17 +99,19 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    found = _core.cover(
-        sources,
-        targets,
-        budget_bytes=amounts["budget_bytes"],
-        budget_tokens=amounts["budget_tokens"],
-        top_k=amounts["top_k"],
-        tokens=counts,
-        beta=beta,
-        where=mask,
-        threads=threads,
-    )
+    with bar_if(progress, len(sources), "covering") as on_progress:
+        found = _core.cover(
+            sources,
+            targets,
+            budget_bytes=amounts["budget_bytes"],
+            budget_tokens=amounts["budget_tokens"],
+            top_k=amounts["top_k"],
+            tokens=counts,
+            beta=beta,
+            where=mask,
+            threads=threads,
+            progress=on_progress,
+        )
     if len(sources) and (note := shortfall(found, eligible, len(found.copies_of_target))):
         warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {

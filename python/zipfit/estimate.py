@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit import _core, scoring
+from zipfit import _core, remote, scoring
 from zipfit.errors import ParameterError
-from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring
-from zipfit.paths import expanded
+from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring, shard_of
+from zipfit.paths import STANDARD_INPUT, expanded, is_url
+from zipfit.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +51,8 @@ class Estimate:
     memory_bytes: int
     disk_bytes: int
     """Of the journal and the table of scores, beside the rows that are chosen."""
+    copied_bytes: int
+    """Of inputs that are copied to the disk first, and removed in the end."""
     sample_rows: int
     """Rows that were measured; as many as `rows` when all of them were."""
     threads: int
@@ -68,22 +73,29 @@ def estimate(options: ScoreOptions) -> Estimate:
         check(options)
     else:
         check_scoring(options)
-    total = sum(
-        size for _, size, _ in _core.Reader(options.source, options.text, "source", text_by=options.text_by).found()
-    )
-    step = max(len(options.source) // _FILES, 1)
-    files = options.source[::step][:_FILES]
+    if STANDARD_INPUT in {*options.source, *options.target, *options.exclude}:
+        raise ParameterError("--dry-run would use up standard input; name a file, of a part of the rows say")
+    part = shard_of(options)
+    files, total, copied = _inputs(options)
+    if part is not None:
+        # Of equal bytes; which files it has is not asked, because they are sampled anyway.
+        total //= part[1]
+        options = dataclasses.replace(options, shard=None)
     rows = texts = disk = done = 0
     seconds, targets, threads = 0.0, 0, 1
     joint = isinstance(options, SelectOptions) and options.cover
     # What joint selection takes for the sample is part of what it takes for all.
     memory = _core.peak_memory_bytes() or 0
-    for file in files:
-        task = scoring.set_up(dataclasses.replace(options, source=(file,)))
-        sample = _measure(task, _SECONDS / len(files))
-        targets, threads = len(task.target), task.threads
-        rows, texts, disk = rows + sample.rows, texts + sample.text_bytes, disk + sample.disk_bytes
-        done, seconds = done + sample.input_bytes, seconds + sample.seconds
+    with tempfile.TemporaryDirectory() as directory:
+        spool = Spool(Path(directory, "spool"))
+        for file in files:
+            # Not part of what is measured.
+            spool.fill([file])
+            task = scoring.set_up(dataclasses.replace(options, source=(file,)), spool)
+            sample = _measure(task, _SECONDS / len(files))
+            targets, threads = len(task.target), task.threads
+            rows, texts, disk = rows + sample.rows, texts + sample.text_bytes, disk + sample.disk_bytes
+            done, seconds = done + sample.input_bytes, seconds + sample.seconds
     if not rows:
         raise ParameterError(f"{files[0]}: no row was found; there is nothing to measure", path=files[0])
     scale = total / max(done, 1)
@@ -103,9 +115,27 @@ def estimate(options: ScoreOptions) -> Estimate:
         seconds=seconds * scale,
         memory_bytes=memory,
         disk_bytes=0 if joint else round(disk * scale),
+        copied_bytes=copied,
         sample_rows=rows,
         threads=threads,
     )
+
+
+def _inputs(options: ScoreOptions) -> tuple[tuple[str, ...], int, int]:
+    """Return the sources to measure, the bytes of all, and the bytes that are copied before a run."""
+    far = {
+        name: remote.find(name).bytes or 0
+        for name in (*options.source, *options.target, *options.exclude)
+        if is_url(name)
+    }
+    near = [name for name in options.source if name not in far]
+    total = sum(far.get(name, 0) for name in options.source)
+    if not near:
+        # It is fetched whole.
+        return (min(options.source, key=lambda name: far[name]),), total, sum(far.values())
+    total += sum(size for _, size, _ in _core.Reader(near, options.text, "source", text_by=options.text_by).found())
+    step = max(len(near) // _FILES, 1)
+    return tuple(near[::step][:_FILES]), total, sum(far.values())
 
 
 @dataclass(kw_only=True)

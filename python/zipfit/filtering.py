@@ -17,6 +17,7 @@ import numpy as np
 
 from zipfit import _core
 from zipfit.filters import DEFAULT_OVERLAP
+from zipfit.paths import located
 from zipfit.progress import rows_bar
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Filters:
         is looked for.
     threads
         As in the options, but known.
+    copies
+        Where files lie that are read from a copy.
 
     Raises
     ------
@@ -100,7 +103,9 @@ class Filters:
         What is wrong with an evaluation file.
     """
 
-    def __init__(self, options: ScoreOptions, target: _core.Texts | None, threads: int) -> None:
+    def __init__(
+        self, options: ScoreOptions, target: _core.Texts | None, threads: int, copies: Mapping[str, str]
+    ) -> None:
         self._options = options
         self._threads = threads
         self.reader: _core.Reader | None = None
@@ -112,12 +117,13 @@ class Filters:
             text = options.text if options.exclude_text is None else options.exclude_text
             overlap = DEFAULT_OVERLAP if options.exclude_overlap is None else options.exclude_overlap
             self.reader = _core.Reader(
-                options.exclude,
+                located(options.exclude, copies),
                 text,
                 "against",
                 max_row_bytes=options.max_row_bytes,
                 keep_places=True,
                 text_by=options.text_by,
+                names=options.exclude,
             )
             self._contamination = _core.Contamination(self.reader.rest(threads), overlap, self.reader)
             self.resolved = {"exclude_text": text, "exclude_overlap": overlap}
@@ -178,7 +184,9 @@ class Filters:
 
     def finish(self) -> Filtered:
         """Return what was found, after the last batch; near duplicates are looked for now."""
-        where, rows = np.concatenate(self._where), np.concatenate(self._rows)
+        # A shard may have no row.
+        where = np.concatenate([np.empty(0, np.bool_), *self._where])
+        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
         if self._near is not None:
             earlier = self._near_duplicates(self._near, where)
             self._position = 0

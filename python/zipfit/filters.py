@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
-from zipfit.checks import Where, checked_where, real_number
+from zipfit.checks import Where, bar_if, checked_where, real_number
 from zipfit.errors import ParameterError
 from zipfit.inputs import TextData, resolve_target_text, to_texts
 
@@ -23,6 +23,7 @@ def duplicates(
     where: Where = None,
     text: str | None = None,
     threads: int | None = None,
+    progress: bool = False,
 ) -> NDArray[np.bool_]:
     """Find rows that repeat an earlier row: to the byte, or nearly.
 
@@ -39,7 +40,7 @@ def duplicates(
         at least `threshold`; 0.8 is a common choice. Exact, no sketch: no pair is missed.
     where
         bool (N,), False for rows to pass over: they are not found, and none is like them. None, the default: no such.
-    text, threads
+    text, threads, progress
         As in `rank`.
 
     Returns
@@ -70,7 +71,8 @@ def duplicates(
     threshold = real_number(threshold, "threshold")
     sources = to_texts(source, text=text, side="source", threads=threads)
     mask, _ = checked_where(where, len(sources))
-    return _core.duplicates(sources, threshold, mask, threads) >= 0
+    with bar_if(progress, len(sources), "comparing") as on_progress:
+        return _core.duplicates(sources, threshold, mask, threads, on_progress) >= 0
 
 
 def contaminated(

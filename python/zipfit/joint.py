@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from zipfit.covering import Cover, shortfall
 from zipfit.filtering import nothing_left
 from zipfit.options import COVER_CHOOSERS
 from zipfit.progress import rows_bar
-from zipfit.scoring import ALL_REJECTED, bad_row, check_rejected, count_tokens, read_batches
+from zipfit.scoring import ALL_REJECTED, bad_row, check_rejected, count_tokens, read_batches, rejected_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,8 +48,7 @@ class Chosen:
 
     def write_rejected(self, output: _core.Output) -> _core.OutputFile:
         """List the rows that could not be read."""
-        lines = (json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n" for row in self.rejected)
-        return output.write_pieces(writing.REJECTED_NAME, lines)
+        return output.write_pieces(writing.REJECTED_NAME, map(rejected_line, self.rejected))
 
 
 def choose_jointly(task: Task, options: SelectOptions) -> Chosen:

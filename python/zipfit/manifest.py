@@ -18,6 +18,8 @@ from zipfit import _core
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zipfit.spool import Stamped
+
 __all__ = ["build", "run_record", "to_json"]
 
 DEFAULT_SEED = 0
@@ -36,6 +38,7 @@ def build(
     seed: int,
     outputs: Sequence[_core.OutputFile],
     scores: Mapping[str, object] | None = None,
+    shard: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the content of ``manifest.json``.
 
@@ -57,11 +60,14 @@ def build(
         The files that the result consists of, with bytes and sha256.
     scores
         The table of an earlier run that the rows were chosen by, with bytes and sha256. None: scored by this run.
+    shard
+        Which part of the sources was read. None: all of them.
     """
     chosen_by = {} if scores is None else {"scores": dict(scores)}
     return {
         "zipfit": _core.__version__,
         **chosen_by,
+        **({} if shard is None else {"shard": dict(shard)}),
         "parameters": dict(parameters),
         "library": None if library is None else dict(library),
         "tokenizer": None if tokenizer is None else dict(tokenizer),
@@ -74,10 +80,10 @@ def build(
     }
 
 
-def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, int, int]]) -> dict[str, object]:
+def run_record(*, started: datetime, threads: int, inputs: Sequence[Stamped]) -> dict[str, object]:
     """Return the content of ``run.json`` for a run that began at ``started`` (with its time zone) and ends now.
 
-    ``inputs`` are the files of the sources: path, bytes, and time of change in nanoseconds since 1970.
+    ``inputs`` are the sources: path, bytes, and time of change in nanoseconds since 1970; of URLs their version.
     """
     return {
         "command": sys.argv,
@@ -91,7 +97,9 @@ def run_record(*, started: datetime, threads: int, inputs: Sequence[tuple[str, i
             "python": platform.python_version(),
         },
         "peak_memory_bytes": _core.peak_memory_bytes(),
-        "sources": [{"name": name, "modified_ns": modified} for name, _, modified in inputs],
+        "sources": [
+            {"name": name, "version" if isinstance(stamp, str) else "modified_ns": stamp} for name, _, stamp in inputs
+        ],
     }
 
 

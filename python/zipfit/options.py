@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,7 @@ from zipfit import _core
 from zipfit.errors import ParameterError
 from zipfit.filters import refuse_equal_prompts
 from zipfit.inputs import DEFAULT_TEXT, quoted
+from zipfit.paths import STANDARD_INPUT, is_copied, is_url
 from zipfit.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -22,7 +24,16 @@ if TYPE_CHECKING:
 
     from zipfit.selection import Selection
 
-__all__ = ["NOT_FOR_THE_RESULT", "ScoreOptions", "SelectOptions", "check", "check_scoring", "choose"]
+__all__ = [
+    "CHOOSERS",
+    "NOT_FOR_THE_RESULT",
+    "ScoreOptions",
+    "SelectOptions",
+    "check",
+    "check_scoring",
+    "choose",
+    "shard_of",
+]
 
 CHOOSERS = ("top_k", "top_fraction", "threshold", "budget_bytes", "budget_tokens")
 
@@ -52,7 +63,8 @@ class ScoreOptions:
     source, target
         Files of rows: JSON Lines, CSV (``.csv``), TSV (``.tsv``, ``.tab``), text (``.txt``, ``.text``, ``.md``) or
         Parquet (``.parquet``, ``.pq``) as their suffix says, all but Parquet plain or with ``.gz`` or ``.zst`` behind.
-        Patterns as of a shell stand for the files that they match, in the order of their names.
+        Patterns as of a shell stand for the files that they match, in the order of their names. URLs as ``s3://...``
+        and ``hf://...`` are read by fsspec; ``-`` is standard input, JSON Lines, and may stand for one of the files.
     output
         Directory for the files; made if needed.
     text, target_text
@@ -94,6 +106,8 @@ class ScoreOptions:
         Go on with an unfinished run of the same options; where there is none, start. False: refuse if there is one.
     batch_rows
         Rows of a work unit; None: as many as make 4 MiB. No result depends on it.
+    shard
+        "K/N": only part K of N of the sources is scored, for `zipfit.shards.merge`. None: all of them.
     """
 
     source: tuple[str, ...] = ()
@@ -122,9 +136,20 @@ class ScoreOptions:
     overwrite: bool = False
     resume: bool = False
     batch_rows: int | None = None
+    shard: str | None = None
 
 
-NOT_FOR_THE_RESULT = ("source", "target", "exclude", "output", "max_rejected", "threads", "overwrite", "resume")
+NOT_FOR_THE_RESULT = (
+    "source",
+    "target",
+    "exclude",
+    "output",
+    "max_rejected",
+    "threads",
+    "overwrite",
+    "resume",
+    "shard",
+)
 """Options that are recorded elsewhere, or that no file depends on."""
 
 
@@ -180,6 +205,17 @@ def check_scoring(options: ScoreOptions) -> None:
     _check_one_tokens(options)
     _check_limits(options)
     _check_filters(options)
+    _check_shard(options)
+
+
+def shard_of(options: ScoreOptions) -> tuple[int, int] | None:
+    """Return the number of the shard and how many there are; None for a run over everything."""
+    if options.shard is None:
+        return None
+    numbers = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", options.shard)
+    if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
+        raise ParameterError(f"--shard is {quoted([options.shard])}; give K/N with K from 1 to N, as 2/7")
+    return int(numbers[1]), int(numbers[2])
 
 
 def check(options: SelectOptions) -> None:
@@ -307,6 +343,8 @@ def _check_inputs(options: ScoreOptions) -> None:
         raise ParameterError("no source file is given; name one or more, or --scores DIR to choose by earlier scores")
     if not options.target:
         raise ParameterError("no target file is given; name it by --target")
+    if [*options.source, *options.target, *options.exclude].count(STANDARD_INPUT) > 1:
+        raise ParameterError("- stands for standard input, which can be read only once; name it once")
 
 
 def _check_tokens(options: SelectOptions) -> None:
@@ -326,6 +364,8 @@ def _check_one_tokens(options: ScoreOptions) -> None:
 
 
 def _check_limits(options: ScoreOptions) -> None:
+    if is_url(options.output):
+        raise ParameterError(f"{options.output}: results go to a directory of this machine; copy them from there")
     if options.text_by not in TEXT_BY:
         raise ParameterError(f"--text-by is {quoted([options.text_by])}; expected line or document")
     if options.on_bad_row not in ON_BAD_ROW:
@@ -364,6 +404,18 @@ def _check_filters(options: ScoreOptions) -> None:
         _core.Contamination(_core.Texts.from_iterable(["a text"], "against"), options.exclude_overlap)
     if options.dedup is not None and not 0 < options.dedup <= 1:
         raise ParameterError(f"--dedup is {options.dedup:g}; give 1 for equal texts, or a similarity between 0 and 1")
+
+
+def _check_shard(options: ScoreOptions) -> None:
+    if shard_of(options) is None:
+        return
+    if copied := [name for name in options.source if is_copied(name)]:
+        message = f"--shard does not go with {copied[0]}, of which every machine would copy all"
+        raise ParameterError(f"{message}; name files that all of them see")
+    for name in ("dedup", "cover"):
+        if getattr(options, name, None):
+            message = f"{_option(name)} looks at all rows, and a shard has but a part of them"
+            raise ParameterError(f"{message}; leave out {_option(name)} or --shard")
 
 
 def _option(name: str) -> str:

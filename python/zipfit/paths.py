@@ -1,38 +1,68 @@
-"""Names of input files: patterns become the files that they match."""
+"""Names of inputs: files, patterns that stand for files, URLs, and standard input."""
 
 from __future__ import annotations
 
 import dataclasses
 import glob
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from zipfit import remote
 from zipfit.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from zipfit.options import ScoreOptions
 
     Options = TypeVar("Options", bound=ScoreOptions)
 
-__all__ = ["expand", "expanded"]
+__all__ = ["STANDARD_INPUT", "expand", "expanded", "is_copied", "is_url", "located"]
+
+STANDARD_INPUT = "-"
+"""The name that stands for it."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]+://")
+"""Two characters before the colon at least: one is a drive. More colons are chains, as "simplecache::s3://..."."""
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL, and not that of a file."""
+    # `Path.exists` fails for a name that no file could have, and signed URLs are long.
+    return _URL.match(name) is not None and not os.path.exists(name)  # noqa: PTH110
+
+
+def is_copied(name: str) -> bool:
+    """Whether what a name stands for is copied before it is read."""
+    return name == STANDARD_INPUT or is_url(name)
+
+
+def located(names: Iterable[str], copies: Mapping[str, str]) -> list[str]:
+    """Return where each lies: under its name, or where its copy is."""
+    return [copies.get(name, name) for name in names]
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:
     """Put the files that a pattern matches in its place, in the order of their names.
 
     Patterns are those of a shell: ``*``, ``?``, ``[...]``, and ``**`` for folders at any depth. A name that is that of
-    a file is no pattern, whatever is in it. Names are ordered by their characters' code points, on every system, so
-    that rows have the same numbers.
+    a file is no pattern, whatever is in it. What a URL matches, fsspec says. Names are ordered by their characters'
+    code points, on every system, so that rows have the same numbers.
 
     Raises
     ------
     ParameterError
         A pattern matches no file.
+    MissingExtraError, OSError
+        A pattern is a URL, and its files cannot be listed.
     """
     found: list[str] = []
     for name in names:
+        if is_url(name):
+            found += remote.expand(name)
+            continue
         if not glob.has_magic(name) or Path(name).exists():
             found.append(name)
             continue

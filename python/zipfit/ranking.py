@@ -88,6 +88,12 @@ class Ranking:
         ranking._order = None
         return ranking
 
+    def with_sizes(self, sizes: NDArray[np.int64]) -> Ranking:
+        """Return the same ranking, of a table, with the bytes of each text; taken as they are, and made read-only."""
+        ranking = Ranking.of_table(self._scores, sizes, self._where, self._provenance)
+        ranking._order = self._order
+        return ranking
+
     @property
     def scores(self) -> NDArray[np.float64]:
         """Scores, float64 (N,), read-only; higher is better. NaN for rows that `zipfit score` rejected."""
@@ -102,11 +108,8 @@ class Ranking:
     def order(self) -> NDArray[np.int64]:
         """All rows, best first, equal scores by row number: int64 (N,), read-only. Sorted when first asked for."""
         if self._order is None:
-            scores = self._scores
-            if self._where is not None and np.isnan(scores).any():
-                # Rows that may not be chosen come last.
-                scores = np.where(np.isnan(scores), np.finfo(np.float64).min, scores)
-            self._order = read_only(_core.order(scores))
+            # Rows that may not be chosen may have no score; they come last.
+            self._order = read_only(_core.order(self._scores, nan_last=self._where is not None))
         return self._order
 
     @property
@@ -299,7 +302,7 @@ class Ranking:
         mask, eligible = self._combined(where)
         if k > eligible:
             warnings.warn(all_selected("k", k, eligible), UserWarning, stacklevel=2)
-        rows = _core.sample(self.order, mask, self._scores, min(k, max(len(self), 1)), temperature, seed)
+        rows = _core.sample(self._scores, mask, min(k, max(len(self), 1)), temperature, seed)
         return self._select(rows, mask, chooser="sample", k=k, temperature=temperature, seed=seed)
 
     def per_group(self, labels: Iterable[Any], k: int, *, where: Where = None) -> Selection:

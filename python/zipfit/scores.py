@@ -17,7 +17,7 @@ from zipfit.ranking import Ranking
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "read_manifest"]
+__all__ = ["FILE_NAME", "Scores", "load", "open_scores", "open_table", "read_manifest"]
 
 FILE_NAME = "scores.parquet"
 
@@ -38,7 +38,12 @@ class Scores:
     def __init__(self, path: str, read: int) -> None:
         self._table = _core.ScoreTable(path)
         self._read = read
-        self._rows = None if self._table.rows == read else self._table.int64("row")
+        self._missing: NDArray[np.int64] | None = None
+        """Rows without a line, rising; None where every row has one."""
+        if self._table.rows != read:
+            is_missing = np.ones(read, np.bool_)
+            is_missing[self._table.int64("row")] = False
+            self._missing = np.flatnonzero(is_missing)
 
     def __len__(self) -> int:
         """Rows that have a score."""
@@ -71,14 +76,12 @@ class Scores:
             How many rows the limits leave out that were not left out before.
         """
         scores = self._by_row(self._table.float64("score"), np.nan)
-        found = self._by_row(self._table.int64("size"), 0) if sizes or (min_bytes, max_bytes) != (None, None) else None
+        found = self.sizes() if sizes or (min_bytes, max_bytes) != (None, None) else None
         where = None
-        if self._rows is not None:
-            where = np.zeros(self._read, np.bool_)
-            where[self._rows] = True
         if "left_out" in self.columns:
-            kept = self._by_row(self._table.strings("left_out")[0], 0) < 0
-            where = kept if where is None else where & kept
+            where = self._by_row(self._table.is_null("left_out"), False)
+        elif self._missing is not None:
+            where = self._present()
         counts = dict.fromkeys(BY_SIZE, 0)
         for name, limit in zip(BY_SIZE, (min_bytes, max_bytes), strict=True):
             if limit is not None and found is not None:
@@ -86,7 +89,11 @@ class Scores:
                 where = np.ones(self._read, np.bool_) if where is None else where
                 counts[name] = int(np.count_nonzero(where & beyond))
                 where &= ~beyond
-        return Ranking.of_table(scores, found, where, provenance), counts
+        return Ranking.of_table(scores, found if sizes else None, where, provenance), counts
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each text, 0 for rejected rows."""
+        return self._by_row(self._table.int64("size"), 0)
 
     def tokens(self) -> NDArray[np.int64]:
         """Tokens of each row, 0 for rejected ones."""
@@ -99,7 +106,9 @@ class Scores:
     def places(self, rows: NDArray[np.int64]) -> _core.Places:
         """Where rows lie, in any order."""
         order = np.argsort(rows, kind="stable")
-        positions = rows[order] if self._rows is None else np.searchsorted(self._rows, rows[order])
+        positions = rows[order]
+        if self._missing is not None:
+            positions -= np.searchsorted(self._missing, positions)
         places = self._table.places(positions)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
@@ -110,16 +119,21 @@ class Scores:
         codes, names = self._table.codes("left_out")
         wanted = [code for code, name in enumerate(names) if name in BY_TEXT]
         positions = np.flatnonzero(np.isin(codes, wanted))
-        rows = positions if self._rows is None else self._rows[positions]
+        rows = positions if self._missing is None else np.flatnonzero(self._present())[positions]
         return rows, [names[code] for code in codes[positions]], self._table.int64("left_out_by")[positions]
 
     def _by_row(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
         """Spread the values of the table over all rows."""
-        if self._rows is None:
+        if self._missing is None:
             return values
         spread = np.full(self._read, missing, values.dtype)
-        spread[self._rows] = values
+        spread[self._present()] = values
         return spread
+
+    def _present(self) -> NDArray[np.bool_]:
+        present = np.ones(self._read, np.bool_)
+        present[self._missing] = False
+        return present
 
 
 def load(directory: str | os.PathLike[str]) -> Ranking:
@@ -138,18 +152,24 @@ def load(directory: str | os.PathLike[str]) -> Ranking:
 
 def open_scores(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> Scores:
     """Open the table of a directory, whose manifest this is, and check that it is whole."""
-    path = os.fspath(Path(directory, FILE_NAME))
-    _core.ScoreTable(path).verify(_entry(manifest)["sha256"])
-    return Scores(path, manifest["counts"]["read"])
+    open_table(directory, manifest)
+    return Scores(os.fspath(Path(directory, FILE_NAME)), manifest["counts"]["read"])
 
 
-def read_manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the manifest of a finished run that has scores.
+def open_table(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> _core.ScoreTable:
+    """Open the table of a directory as it is, and check that it is whole."""
+    table = _core.ScoreTable(os.fspath(Path(directory, FILE_NAME)))
+    table.verify(_entry(manifest)["sha256"])
+    return table
+
+
+def read_manifest(directory: str | os.PathLike[str], *, of_shard: bool = False) -> dict[str, Any]:
+    """Return the manifest of a finished run that has scores: of a shard, or of everything.
 
     Raises
     ------
     ParameterError
-        There is none, or it knows of no scores.
+        There is none, or it knows of no scores, or is of the other kind.
     MismatchError
         It is not valid.
     """
@@ -164,6 +184,12 @@ def read_manifest(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise MismatchError(f"{path}: not a manifest of zipfit ({error}); score again", path=os.fspath(path)) from None
     if not has_scores:
         message = f"the run in this directory has no {FILE_NAME}; make one by zipfit score"
+        raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory))
+    if ("shard" in content) != of_shard:
+        message = "the scores of all rows are here, not of a shard; there is nothing to merge"
+        if not of_shard:
+            number, of = content["shard"]["number"], content["shard"]["of"]
+            message = f"the scores of shard {number}/{of} are here; put all shards together by zipfit merge"
         raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory))
     return dict(content)
 

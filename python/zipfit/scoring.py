@@ -8,6 +8,7 @@ from where the journal ends; if a filter looks at texts, from the start, but wit
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,21 @@ import numpy as np
 from zipfit import _core
 from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
-from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions
+from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions, shard_of
+from zipfit.paths import located
 from zipfit.progress import bytes_bar
 from zipfit.scorer import DEFAULT_METRIC
 from zipfit.tokens import TokenCounter, open_tokenizer
 from zipfit.writing import REJECTED_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from zipfit.journal import Journal
+    from zipfit.progress import Meter
+    from zipfit.spool import Spool
     from zipfit.workplace import Workplace
 
 __all__ = [
@@ -42,6 +46,7 @@ __all__ = [
     "make_scorer",
     "parameters_of",
     "read_batches",
+    "rejected_line",
     "score_rows",
     "set_up",
 ]
@@ -55,8 +60,9 @@ ALL_REJECTED = "all rows were rejected"
 class Task:
     """What a run works with."""
 
-    reader: _core.Reader
-    """Of the sources."""
+    opened: _core.Reader | None
+    """Of the sources; None while these are not copied."""
+    spool: Spool
     target_reader: _core.Reader
     target: _core.Texts
     filters: Filters
@@ -65,6 +71,11 @@ class Task:
     options: ScoreOptions
     threads: int
     """As in the options, but known."""
+
+    @functools.cached_property
+    def reader(self) -> _core.Reader:
+        """Of the sources, which are copied now if they have to be."""
+        return _open_sources(self.options, self.spool) if self.opened is None else self.opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +88,41 @@ class Scored:
     """The table, and the list of rejected rows if there may be any."""
 
 
-def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -> Task:
+def set_up(options: ScoreOptions, spool: Spool, *, leave_out_copies_of_target: bool = False) -> Task:
     """Read all that is needed before the first row of the sources."""
     threads = _core.available_threads() if options.threads is None else options.threads
     counter = None if options.tokenizer is None else open_tokenizer(options.tokenizer)
-    reader = _core.Reader(
-        options.source,
+    # Sources that are copied first are the last thing to be looked at, when all else is known to be right.
+    opened = None if spool.lacks(options.source) else _open_sources(options, spool)
+    spool.fill([*options.target, *options.exclude])
+    target_reader = _core.Reader(
+        located(options.target, spool.paths),
+        target_text_of(options),
+        "target",
+        max_row_bytes=options.max_row_bytes,
+        text_by=options.text_by,
+        names=options.target,
+    )
+    with _field_named_by("--target-text"):
+        target = target_reader.rest(threads)
+    with _field_named_by("--exclude-text"):
+        filters = Filters(options, target if leave_out_copies_of_target else None, threads, spool.paths)
+    return Task(
+        opened=opened,
+        spool=spool,
+        target_reader=target_reader,
+        target=target,
+        filters=filters,
+        counter=counter,
+        options=options,
+        threads=threads,
+    )
+
+
+def _open_sources(options: ScoreOptions, spool: Spool) -> _core.Reader:
+    spool.fill(options.source)
+    return _core.Reader(
+        located(options.source, spool.paths),
         options.text,
         "source",
         id_field=options.id,
@@ -92,26 +132,8 @@ def set_up(options: ScoreOptions, *, leave_out_copies_of_target: bool = False) -
         max_row_bytes=options.max_row_bytes,
         skip_bad_rows=options.on_bad_row == "skip",
         text_by=options.text_by,
-    )
-    target_reader = _core.Reader(
-        options.target,
-        target_text_of(options),
-        "target",
-        max_row_bytes=options.max_row_bytes,
-        text_by=options.text_by,
-    )
-    with _field_named_by("--target-text"):
-        target = target_reader.rest(threads)
-    with _field_named_by("--exclude-text"):
-        filters = Filters(options, target if leave_out_copies_of_target else None, threads)
-    return Task(
-        reader=reader,
-        target_reader=target_reader,
-        target=target,
-        filters=filters,
-        counter=counter,
-        options=options,
-        threads=threads,
+        names=options.source,
+        shard=shard_of(options),
     )
 
 
@@ -146,6 +168,7 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
     # Rows that were good are good under any policy; `score_rows` looks after those that were not.
     key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
     key["batch_rows"] = task.options.batch_rows
+    key["--shard"] = task.options.shard
     key["library"] = " ".join(scorer.library)
     key["tokenizer"] = None if task.counter is None else task.counter.record
     sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}
@@ -165,7 +188,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         journal.sync()
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
-        if not scored:
+        if not scored and task.options.shard is None:
             error = _all_rejected(journal)
             # There is nothing to go on with.
             journal.close()
@@ -183,8 +206,9 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
     """Score the rows that are left; returns what filters found, and how many rows are rejected in all."""
     reader, filters = task.reader, task.filters if task.filters.are_there else None
     done = journal.batches
-    rejected = 0
+    rejected, best = 0, None
     if journal.last is not None:
+        best = journal.last["best_score_until_now"]
         rejected = journal.last["rejected_until_now"]
         if rejected and task.options.on_bad_row == "error":
             message = f"the run that began here has skipped {rejected} bad rows; go on with --on-bad-row skip"
@@ -195,7 +219,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
     skip = done if filters is not None else 0
     if filters is not None:
         rejected = 0
-    for batch, progress in read_batches(task, "scoring"):
+    for batch, progress in read_batches(task, "scoring", rejected):
         if filters is not None:
             filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
         rejected += len(batch.rejected)
@@ -206,7 +230,11 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
                 raise MismatchError("the sources are not cut into batches as before; start afresh with --overwrite")
             continue
         columns = batch.columns()
-        columns["score"] = scorer.score(batch.texts, task.threads, progress)
+        scores = columns["score"] = scorer.score(batch.texts, task.threads, progress)
+        if len(scores):
+            best = float(scores.max()) if best is None else max(best, float(scores.max()))
+        if progress is not None:
+            progress.meter.best_score = best
         if (tokens := count_tokens(task, batch)) is not None:
             columns["tokens"] = tokens
         said = {
@@ -214,6 +242,7 @@ def _score_batches(task: Task, scorer: _core.Scorer, journal: Journal) -> tuple[
             "finished": reader.files(len(journal.finished)),
             "rejected": batch.rejected,
             "rejected_until_now": rejected,
+            "best_score_until_now": best,
         }
         journal.append(said, columns)
     return None if filters is None else filters.finish(), rejected
@@ -235,12 +264,8 @@ def check_rejected(options: ScoreOptions, rejected: int, latest: Sequence[_core.
 
 def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     """Return the error that a rejected row is one too many."""
-    if "line" in row:
-        place = f"{row['file']}:{row['line']} (byte {row['byte']})"
-    else:
-        place = f"{row['file']} (row group {row['row_group']}, index {row['index']})"
     return BadRowError(
-        f"{place}: {message}; this one for: {row['message']}",
+        f"{_place_of(row)}: {message}; this one for: {row['message']}",
         path=row["file"],
         row=row["row"],
         line=row.get("line"),
@@ -248,25 +273,49 @@ def bad_row(row: _core.RejectedRow, message: str) -> BadRowError:
     )
 
 
-def read_batches(task: Task, description: str) -> Iterator[tuple[_core.Batch, Callable[[int], None] | None]]:
-    """Read the batches that are left, each with the bar that work on its rows may move."""
+def _place_of(row: Mapping[str, Any]) -> str:
+    """Say where a row lies, as messages about bad rows do."""
+    if "line" in row:
+        return f"{row['file']}:{row['line']} (byte {row['byte']})"
+    if "line_in_shard" in row:
+        return f"{row['file']} (byte {row['byte']}, line {row['line_in_shard']} of the shard)"
+    return f"{row['file']} (row group {row['row_group']}, index {row['index']})"
+
+
+def read_batches(task: Task, description: str, rejected: int = 0) -> Iterator[tuple[_core.Batch, BatchProgress | None]]:
+    """Read the batches that are left, each with what work on its rows may call; so many were `rejected` before."""
     reader = task.reader
-    with bytes_bar(reader.bytes_total, description) as show:
+    with bytes_bar(reader.bytes_total, description) as meter:
         bytes_before = reader.bytes_read
         while (batch := reader.next_batch(task.threads)) is not None:
-            rows_before = reader.position[3] - len(batch) - len(batch.rejected)
-            progress = show and _batch_progress(show, bytes_before, reader.bytes_read, rows_before, len(batch))
+            # Those of the batch that are rejected are done already.
+            rows_before = reader.position[3] - len(batch)
+            rejected += len(batch.rejected)
+            progress = None
+            if meter is not None:
+                # Bytes of an earlier run come with the first batch.
+                bytes_before = bytes_before or (reader.bytes_read if rows_before > len(batch.rejected) else 0)
+                meter.rejected = rejected
+                progress = BatchProgress(meter, (bytes_before, reader.bytes_read), rows_before, len(batch))
             yield batch, progress
             if progress is not None:
                 progress(len(batch))
             bytes_before = reader.bytes_read
 
 
-def _batch_progress(
-    show: Callable[[int, int], None], bytes_before: int, bytes_after: int, rows_before: int, rows: int
-) -> Callable[[int], None]:
-    """Spread the bytes of a batch evenly over its rows."""
-    return lambda done: show(bytes_before + (bytes_after - bytes_before) * done // max(rows, 1), rows_before + done)
+@dataclass(frozen=True)
+class BatchProgress:
+    """What work on the rows of a batch may call with the number done; bytes are spread evenly over rows."""
+
+    meter: Meter
+    _bytes: tuple[int, int]
+    _rows_before: int
+    _rows: int
+
+    def __call__(self, done: int) -> None:
+        """Say that so many rows of the batch are done."""
+        before, after = self._bytes
+        self.meter(before + (after - before) * done // max(self._rows, 1), self._rows_before + done)
 
 
 def count_tokens(task: Task, batch: _core.Batch) -> NDArray[np.int64] | None:
@@ -284,13 +333,17 @@ def _placed(error: ParameterError, reader: _core.Reader, batch: _core.Batch) -> 
     if error.row is None:
         return error
     at = error.row
-    found = {name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)}
-    path = reader.found()[found["file"]][0]
-    place = f"{path} (row group {found['row_group']}, index {found['index']})" if reader.is_parquet else ""
+    found: dict[str, Any] = {
+        name: int(column[at]) for name, column in batch.columns().items() if isinstance(column, np.ndarray)
+    }
+    file, offset = reader.cuts[0]
+    if offset and file == found["file"] and "line" in found:
+        found["line_in_shard"] = found.pop("line")
+    path = found["file"] = reader.found()[found["file"]][0]
     message = error.message.removeprefix(f"source row {at}: ")
-    line, byte = found.get("line"), found.get("byte")
-    place = place or f"{path}:{line} (byte {byte})"
-    return ParameterError(f"{place}: {message}", path=path, row=found["row"], line=line, byte=byte)
+    return ParameterError(
+        f"{_place_of(found)}: {message}", path=path, row=found["row"], line=found.get("line"), byte=found.get("byte")
+    )
 
 
 def _write_table(
@@ -321,7 +374,12 @@ def _write_table(
 def _rejected_lines(journal: Journal) -> Iterator[bytes]:
     for said, _ in journal.records():
         for row in said["rejected"]:
-            yield json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+            yield rejected_line(row)
+
+
+def rejected_line(row: Mapping[str, Any]) -> bytes:
+    """Return the line of a row in ``rejected.jsonl``."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def _all_rejected(journal: Journal) -> BadRowError:

@@ -1,4 +1,4 @@
-"""``.zipfit/``, what a run has in its output directory while it works: a lock, and the journal.
+"""``.zipfit/``, what a run has in its output directory while it works: a lock, the journal, and copies of inputs.
 
 The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process,
 however that ends. Two runs in one directory at once: the second is refused.
@@ -20,8 +20,10 @@ from zipfit.errors import (
     OutputExistsError,
     TextTypeError,
     TruncatedInputError,
+    ZipfitError,
 )
 from zipfit.journal import Journal
+from zipfit.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +34,7 @@ __all__ = ["NAME", "Workplace", "hold"]
 NAME = ".zipfit"
 """Of the directory, in the output directory."""
 
-JOURNAL, LOCK = "journal", "lock"
+JOURNAL, LOCK, SPOOL = "journal", "lock", "spool"
 
 
 class Workplace:
@@ -41,6 +43,8 @@ class Workplace:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._journal: Journal | None = None
+        self.spool = Spool(directory / SPOOL)
+        """Of the inputs that are copied before they are read."""
         self.after_bad_rows = ""
         """What to add to a command that a bad row has ended."""
 
@@ -54,9 +58,22 @@ class Workplace:
         self._journal = Journal(self.journal_path, key)
         return self._journal
 
-    def settle(self, error: BaseException) -> None:
-        """Keep the journal for the next run if there is something in it, and say so."""
+    @contextlib.contextmanager
+    def settled(self) -> Iterator[None]:
+        """Leave behind what another run can go on with, and nothing else."""
+        had_copies = self.spool.has_copies
+        try:
+            yield
+        except BaseException as error:
+            self._settle(error, had_copies=had_copies)
+            raise
+        self.spool.clear()
+
+    def _settle(self, error: BaseException, *, had_copies: bool) -> None:
+        """Keep what there is for the next run, if it can begin there, and say so."""
         if self._journal is None:
+            if not self.journal_path.exists():
+                self._settle_spool(error, had_copies=had_copies)
             return
         self._journal.close()
         is_bad_row = isinstance(error, (BadRowError, InvalidTextError, TextTypeError))
@@ -64,22 +81,32 @@ class Workplace:
         is_bad_file = isinstance(error, TruncatedInputError) or (is_bad_row and not _names_a_row(error))
         last = self._journal.last
         if last is None or is_bad_file:
-            self.clear()
+            self.journal_path.unlink(missing_ok=True)
+            self._settle_spool(error, had_copies=had_copies)
         if last is None or is_bad_file or isinstance(error, MismatchError) or not self.journal_path.exists():
             return
         more = self.after_bad_rows if is_bad_row else ""
         rows = last["position"][3]
         error.add_note(f"{rows:,} rows are done and kept; go on by the same command with {more}--resume")
 
-    def refuse_unfinished(self, output: str) -> None:
-        """Raise if there is a journal."""
-        if self.journal_path.exists():
+    def _settle_spool(self, error: BaseException, *, had_copies: bool) -> None:
+        """Keep copies of inputs where these are not what was wrong, and those of an earlier run."""
+        is_wrong_input = isinstance(error, (ZipfitError, FileNotFoundError, PermissionError))
+        if not self.spool.has_copies or (is_wrong_input and not had_copies):
+            self.spool.clear()
+        else:
+            error.add_note("inputs that were copied are kept; go on by the same command with --resume")
+
+    def refuse_unfinished(self, output: str, *, journal_alone: bool = False) -> None:
+        """Raise if there is a journal, or (unless `journal_alone`) a copy of an input."""
+        if self.journal_path.exists() or (self.spool.has_copies and not journal_alone):
             message = "an unfinished run is here; go on with --resume, or start afresh with --overwrite"
             raise OutputExistsError(f"{output}: {message}", path=output)
 
     def clear(self) -> None:
-        """Remove the journal."""
+        """Remove the journal and the copies."""
         self.journal_path.unlink(missing_ok=True)
+        self.spool.clear()
 
 
 def _names_a_row(error: BaseException) -> bool:
@@ -112,10 +139,8 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
                 work.clear()
             elif not resume:
                 work.refuse_unfinished(output)
-            yield work
-        except BaseException as error:
-            work.settle(error)
-            raise
+            with work.settled():
+                yield work
         finally:
             # While the lock is held: nobody else may have opened the file in between.
             # (Where open files cannot be removed, it stays.)

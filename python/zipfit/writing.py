@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from zipfit.inputs import TextData
     from zipfit.selection import Selection
+    from zipfit.spool import Stamped
     from zipfit.workplace import Workplace
 
 __all__ = [
@@ -160,7 +161,7 @@ def write_selection(
             seed=selection.provenance.get("seed", manifest.DEFAULT_SEED),
             outputs=outputs,
         )
-        inputs = [] if reader is None else reader.found()
+        inputs: list[Stamped] = [] if reader is None else [*reader.found()]
         finish(output, content, started, _core.available_threads(), inputs)
 
 
@@ -201,7 +202,7 @@ def finish(
     content: dict[str, object],
     started: datetime,
     threads: int,
-    inputs: Sequence[tuple[str, int, int]],
+    inputs: Sequence[Stamped],
 ) -> None:
     """Write the two records, and let all files appear."""
     run = manifest.run_record(started=started, threads=threads, inputs=inputs)

@@ -15,7 +15,8 @@ use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
 use crate::error::{Error, Result, quote};
 use crate::read::{
-    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, TextBy,
+    self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, Shard,
+    TextBy,
 };
 use crate::write::{self, Output, Reason, Selected, WrittenFile};
 
@@ -76,7 +77,10 @@ impl PyBatch {
                 entry.set_item("row_group", row_group)?;
                 entry.set_item("index", index)?;
             } else {
-                entry.set_item("line", error.place().line)?;
+                match error.place().line_in_shard {
+                    Some(line) => entry.set_item("line_in_shard", line)?,
+                    None => entry.set_item("line", error.place().line)?,
+                }
                 entry.set_item("byte", error.place().byte)?;
             }
             entry.set_item("code", error.code())?;
@@ -96,7 +100,7 @@ impl PyReader {
     #[new]
     #[pyo3(signature = (
         paths, text, side = "source", *, id_field = None, token_field = None, group_field = None, batch_rows = None,
-        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line"
+        max_row_bytes = None, skip_bad_rows = false, keep_places = false, text_by = "line", names = None, shard = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "fields and limits, one by one")]
     fn new(
@@ -112,9 +116,13 @@ impl PyReader {
         skip_bad_rows: bool,
         keep_places: bool,
         text_by: &str,
+        names: Option<Vec<PathBuf>>,
+        shard: Option<(u32, u32)>,
     ) -> PyResult<PyReader> {
         let side = parse_side(py, side)?;
         let text_by = parse_text_by(py, text_by)?;
+        let shard = shard.map(|(number, of)| Shard::new(number, of)).transpose();
+        let shard = shard.map_err(|error| to_python(py, error))?;
         let others = OtherFields { id: id_field, tokens: token_field, group: group_field };
         let options = ReadOptions {
             batch_rows: batch_rows.unwrap_or(usize::MAX),
@@ -122,10 +130,16 @@ impl PyReader {
             skip_bad_rows,
             keep_places,
             text_by,
+            shard,
             ..ReadOptions::default()
         };
+        let names = names.unwrap_or_else(|| paths.clone());
+        if names.len() != paths.len() {
+            return Err(to_python(py, Error::parameter("names and paths must have one length")));
+        }
+        let files = names.into_iter().zip(paths).collect();
         let reader = Fields::new(text, &others)
-            .and_then(|fields| Reader::open(paths, fields, side, options))
+            .and_then(|fields| Reader::open_copies(files, fields, side, options))
             .map_err(|error| to_python(py, error))?;
         Ok(PyReader(Arc::new(Mutex::new(reader))))
     }
@@ -167,6 +181,11 @@ impl PyReader {
         });
         let resumed = lock(&self.0).resume(Position { file, byte, line, rows }, finished.collect());
         resumed.map_err(|error| to_python(py, error))
+    }
+
+    #[getter]
+    fn cuts(&self) -> [(usize, u64); 2] {
+        lock(&self.0).cuts()
     }
 
     #[getter]
@@ -219,7 +238,7 @@ impl PyReader {
 struct FinishedFile {
     name: String,
     bytes: u64,
-    sha256: String,
+    sha256: Option<String>,
     rows: u64,
 }
 

@@ -13,7 +13,7 @@ use super::interrupt;
 use super::select::{row_numbers, vector};
 use crate::error::{Error, Result};
 use crate::read::{LinePlace, ParquetPlace, PlaceKind, Places, ScoreLayout, ScoreTable, Strings};
-use crate::write::{Column, ScoreWriter};
+use crate::write::{Column, RowsBefore, ScoreWriter};
 
 /// A table of scores being written; `None` once it is finished.
 #[pyclass(name = "ScoreWriter", module = "zipfit._core", frozen)]
@@ -51,6 +51,23 @@ impl PyScoreWriter {
         let writer = Arc::clone(&self.writer);
         interrupt::run(py, None, move |control| match lock(&writer).as_mut() {
             Some(writer) => writer.add(&columns, control),
+            None => Err(finished()),
+        })
+    }
+
+    #[pyo3(signature = (table, rows_before, file, lines_before))]
+    fn add_table(
+        &self,
+        py: Python<'_>,
+        table: &Bound<'_, PyScoreTable>,
+        rows_before: u64,
+        file: u32,
+        lines_before: u64,
+    ) -> PyResult<()> {
+        let (table, writer) = (Arc::clone(&table.get().0), Arc::clone(&self.writer));
+        let before = RowsBefore { rows: rows_before, file, lines: lines_before };
+        interrupt::run(py, None, move |control| match lock(&writer).as_mut() {
+            Some(writer) => writer.add_table(&table, before, control),
             None => Err(finished()),
         })
     }
@@ -144,6 +161,11 @@ impl PyScoreTable {
         let table = Arc::clone(&self.0);
         let (codes, names) = interrupt::run(py, None, move |control| table.codes(&name, control))?;
         Ok((codes.into_pyarray(py), names))
+    }
+
+    fn is_null<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let table = Arc::clone(&self.0);
+        Ok(interrupt::run(py, None, move |control| table.is_null(&name, control))?.into_pyarray(py))
     }
 
     fn places(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {

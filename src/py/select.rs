@@ -1,6 +1,8 @@
 //! The choosers, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of millions of
 //! rows and answer Ctrl-C meanwhile; the others go once over the rows.
 
+use std::borrow::Cow;
+
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
@@ -12,10 +14,15 @@ use crate::select;
 type Rows<'py> = Bound<'py, PyArray1<i64>>;
 
 #[pyfunction]
-pub(super) fn order<'py>(py: Python<'py>, scores: PyReadonlyArray1<'py, f64>) -> PyResult<Rows<'py>> {
-    let scores = vector(&scores);
-    let rows = interrupt::run(py, None, move |_| select::order(&scores))?;
-    rows_to_python(py, Ok(rows))
+#[pyo3(signature = (scores, nan_last = false))]
+pub(super) fn order<'py>(py: Python<'py>, scores: PyReadonlyArray1<'py, f64>, nan_last: bool) -> PyResult<Rows<'py>> {
+    let mut scores = vector(&scores);
+    if nan_last {
+        scores.iter_mut().filter(|score| score.is_nan()).for_each(|score| *score = f64::MIN);
+    }
+    // 32 bits as long as there is a copy of the scores: the most memory that choosing takes.
+    let rows = interrupt::run(py, None, move |_| select::short_order(&scores))?;
+    Ok(rows.into_iter().map(i64::from).collect::<Vec<_>>().into_pyarray(py))
 }
 
 #[pyfunction]
@@ -28,7 +35,7 @@ pub(super) fn top_k<'py>(
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
     let rows = match usize::try_from(k) {
-        Ok(k) => select::top_k(&order, keep.as_deref(), k),
+        Ok(k) => select::top_k(order.rows(), keep.as_deref(), k),
         Err(_) => Err(Error::parameter(format!("top_k must be at least 1, got {k}"))),
     };
     rows_to_python(py, rows)
@@ -43,7 +50,7 @@ pub(super) fn top_fraction<'py>(
     fraction: f64,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    rows_to_python(py, select::top_fraction(&order, keep.as_deref(), fraction))
+    rows_to_python(py, select::top_fraction(order.rows(), keep.as_deref(), fraction))
 }
 
 #[pyfunction]
@@ -56,9 +63,9 @@ pub(super) fn threshold<'py>(
     threshold: f64,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let scores = vector(&scores);
+    let scores = slice(&scores);
     let rows = same_length(order.len(), scores.len())
-        .and_then(|()| select::threshold(&order, keep.as_deref(), &scores, threshold));
+        .and_then(|()| select::threshold(order.rows(), keep.as_deref(), &scores, threshold));
     rows_to_python(py, rows)
 }
 
@@ -72,30 +79,27 @@ pub(super) fn within<'py>(
     budget: i64,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let costs = vector(&costs);
+    let costs = slice(&costs);
     let rows = same_length(order.len(), costs.len()).and_then(|()| match u64::try_from(budget) {
-        Ok(budget) => select::within(&order, keep.as_deref(), &costs, budget),
+        Ok(budget) => select::within(order.rows(), keep.as_deref(), &costs, budget),
         Err(_) => Err(Error::parameter(format!("budget must be at least 1, got {budget}"))),
     });
     rows_to_python(py, rows)
 }
 
 #[pyfunction]
-#[pyo3(signature = (order, r#where, scores, k, temperature, seed))]
+#[pyo3(signature = (scores, r#where, k, temperature, seed))]
 pub(super) fn sample<'py>(
     py: Python<'py>,
-    order: PyReadonlyArray1<'py, i64>,
-    r#where: Option<PyReadonlyArray1<'py, bool>>,
     scores: PyReadonlyArray1<'py, f64>,
+    r#where: Option<PyReadonlyArray1<'py, bool>>,
     k: usize,
     temperature: f64,
     seed: u64,
 ) -> PyResult<Rows<'py>> {
-    let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let scores = vector(&scores);
-    same_length(order.len(), scores.len()).map_err(|error| to_python(py, error))?;
-    let rows =
-        interrupt::run(py, None, move |_| select::sample(&order, keep.as_deref(), &scores, k, temperature, seed))?;
+    let (scores, keep) = (vector(&scores), r#where.as_ref().map(vector));
+    same_length(scores.len(), keep.as_ref().map_or(scores.len(), Vec::len)).map_err(|error| to_python(py, error))?;
+    let rows = interrupt::run(py, None, move |_| select::sample(&scores, keep.as_deref(), k, temperature, seed))?;
     rows_to_python(py, Ok(rows))
 }
 
@@ -109,9 +113,9 @@ pub(super) fn per_group<'py>(
     k: usize,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let groups = vector(&groups);
-    let rows =
-        same_length(order.len(), groups.len()).and_then(|()| select::per_group(&order, keep.as_deref(), &groups, k));
+    let groups = slice(&groups);
+    let rows = same_length(order.len(), groups.len())
+        .and_then(|()| select::per_group(order.rows(), keep.as_deref(), &groups, k));
     rows_to_python(py, rows)
 }
 
@@ -132,15 +136,37 @@ pub(super) fn row_numbers(array: &PyReadonlyArray1<'_, i64>, rows: usize) -> Res
         .collect()
 }
 
-fn inputs<'py>(
+/// The values of a numpy vector, copied only if they do not lie side by side.
+fn slice<'a, T: numpy::Element + Copy>(array: &'a PyReadonlyArray1<'_, T>) -> Cow<'a, [T]> {
+    array.as_slice().map_or_else(|_| Cow::Owned(vector(array)), Cow::Borrowed)
+}
+
+/// Row numbers that are all there, as numpy has them.
+struct Order<'a>(Cow<'a, [i64]>);
+
+impl Order<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn rows(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.0.iter().map(|&row| row as usize)
+    }
+}
+
+fn inputs<'a, 'py>(
     py: Python<'py>,
-    order: &PyReadonlyArray1<'py, i64>,
-    keep: Option<&PyReadonlyArray1<'py, bool>>,
-) -> PyResult<(Vec<usize>, Option<Vec<bool>>)> {
-    let keep = keep.map(vector);
-    let rows = row_numbers(order, order.as_array().len());
-    let rows = rows.and_then(|rows| same_length(rows.len(), keep.as_ref().map_or(rows.len(), Vec::len)).map(|()| rows));
-    Ok((rows.map_err(|error| to_python(py, error))?, keep))
+    order: &'a PyReadonlyArray1<'py, i64>,
+    keep: Option<&'a PyReadonlyArray1<'py, bool>>,
+) -> PyResult<(Order<'a>, Option<Cow<'a, [bool]>>)> {
+    let (order, keep) = (Order(slice(order)), keep.map(slice));
+    let is_there = |&row: &i64| usize::try_from(row).is_ok_and(|row| row < order.len());
+    let checked = match order.0.iter().find(|row| !is_there(row)) {
+        None => same_length(order.len(), keep.as_ref().map_or(order.len(), |keep| keep.len())),
+        Some(row) => Err(Error::parameter(format!("there is no row {row}; the source has {} rows", order.len()))),
+    };
+    checked.map_err(|error| to_python(py, error))?;
+    Ok((order, keep))
 }
 
 fn same_length(rows: usize, others: usize) -> Result<()> {

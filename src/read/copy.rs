@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::csv::Header;
-use super::files::{ListedFile, Position};
+use super::files::{ListedFile, Position, by_name};
 use super::form::{FileFormat, Form, Scratch, TextBy};
 use super::lines::{RawRows, Splitter};
 use super::places::{LinePlace, Places};
@@ -85,6 +85,15 @@ impl Reader {
         &self,
         places: &[LinePlace],
         control: &Control,
+        each: impl FnMut(usize, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        self.copy_by_place(places, control, each).map_err(|error| by_name(&self.files, error))
+    }
+
+    fn copy_by_place(
+        &self,
+        places: &[LinePlace],
+        control: &Control,
         mut each: impl FnMut(usize, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let mut by_place: Vec<usize> = (0..places.len()).collect();
@@ -131,7 +140,8 @@ impl Reader {
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted).
     pub fn scan(paths: Vec<PathBuf>, text_by: TextBy, total: usize, control: &Control) -> Result<(Reader, Places)> {
         let options = ReadOptions { text_by, max_row_bytes: u32::MAX, ..ReadOptions::default() };
-        let mut reader = Reader::open_files(paths, None, Side::Source, options)?;
+        let files = paths.into_iter().map(|path| (path.clone(), path)).collect();
+        let mut reader = Reader::open_files(files, None, Side::Source, options)?;
         let places = if reader.is_parquet() {
             Places::Parquet(reader.scan_row_groups(control)?)
         } else {
@@ -147,7 +157,7 @@ impl Reader {
 
     fn scan_lines(&mut self, control: &Control) -> Result<Vec<LinePlace>> {
         let files: Arc<[ListedFile]> = Arc::clone(&self.files);
-        let mut splitter = Splitter::new(Side::Source, files, self.limits(), Position::default(), &[]);
+        let mut splitter = Splitter::new(Side::Source, files, self.limits(), self.part, Position::default(), &[]);
         let mut places = Vec::new();
         loop {
             let batch = splitter.next_batch(control)?;

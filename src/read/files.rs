@@ -18,12 +18,12 @@ const HASH_BYTES: usize = 256 * 1024;
 /// A file that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputFile {
-    /// The path as it was given.
+    /// The path, or the name, as it was given.
     pub path: PathBuf,
     /// Size on disk.
     pub bytes: u64,
-    /// SHA-256 of the bytes on disk.
-    pub sha256: String,
+    /// SHA-256 of the bytes on disk; `None` for a file of which a shard has but a part.
+    pub sha256: Option<String>,
     /// Rows in it.
     pub rows: u64,
 }
@@ -44,6 +44,9 @@ pub struct Position {
 /// A file and what it looked like when it was found.
 #[derive(Clone, Debug)]
 pub(super) struct ListedFile {
+    /// What it is called in messages and records: where it came from.
+    pub(super) name: PathBuf,
+    /// Where its bytes lie; the suffix says what they are.
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     pub(super) modified: Option<SystemTime>,
@@ -51,7 +54,7 @@ pub(super) struct ListedFile {
 }
 
 impl ListedFile {
-    pub(super) fn find(path: PathBuf, text_by: TextBy) -> Result<ListedFile> {
+    pub(super) fn find(name: PathBuf, path: PathBuf, text_by: TextBy) -> Result<ListedFile> {
         let metadata = std::fs::metadata(&path).map_err(|error| Error::io(error, &path))?;
         if metadata.is_dir() {
             return Err(Error::io(io::Error::from(io::ErrorKind::IsADirectory), &path));
@@ -64,7 +67,7 @@ impl ListedFile {
         File::open(&path).map_err(|error| Error::io(error, &path))?;
         let (bytes, modified) = fingerprint(&metadata);
         let format = FileFormat::of(&path, text_by);
-        Ok(ListedFile { path, bytes, modified, format })
+        Ok(ListedFile { name, path, bytes, modified, format })
     }
 
     pub(super) fn check_unchanged(&self) -> Result<()> {
@@ -131,6 +134,15 @@ impl FileHash {
             self.bytes += read as u64;
         }
         Ok(())
+    }
+}
+
+/// The same error, with a file called by its name.
+pub(super) fn by_name(files: &[ListedFile], error: Error) -> Error {
+    let file = files.iter().find(|file| error.place().path.as_ref() == Some(&file.path));
+    match file {
+        Some(file) if file.name != file.path => error.with_path(&file.name),
+        _ => error,
     }
 }
 

@@ -8,6 +8,7 @@ use super::csv::{self, Begun, Header, RecordLimit, RecordRead, Records};
 use super::files::{InputFile, ListedFile, Position};
 use super::form::{FileFormat, Form, TextBy};
 use super::places::{LinePlace, Places};
+use super::shard::{Cut, Part};
 use super::stream::{BOM, LineRead, Stream};
 use crate::error::{Result, Side};
 use crate::parallel::Control;
@@ -73,10 +74,11 @@ pub(super) struct Splitter {
     side: Side,
     files: Arc<[ListedFile]>,
     limits: Limits,
+    part: Part,
     open: Option<OpenFile>,
     /// Index of the file that is open or next.
     file: usize,
-    /// Where the first file begins.
+    /// Where reading begins in the first file.
     start: Option<Position>,
     rows: u64,
     finished: Vec<InputFile>,
@@ -85,15 +87,17 @@ pub(super) struct Splitter {
 
 struct OpenFile {
     stream: Stream,
-    cut: Cut,
+    form: Cutter,
     /// Physical lines and decompressed bytes read until now.
     line: u64,
     byte: u64,
+    /// A line that begins here, or behind, is not wanted.
+    stop: u64,
     first_row: u64,
 }
 
 /// What cuts a file into rows.
-enum Cut {
+enum Cutter {
     Rows(TextBy, Form),
     Records(Box<Records>, Arc<Header>),
 }
@@ -115,6 +119,7 @@ impl Splitter {
         side: Side,
         files: Arc<[ListedFile]>,
         limits: Limits,
+        part: Part,
         start: Position,
         finished: &[InputFile],
     ) -> Splitter {
@@ -123,6 +128,7 @@ impl Splitter {
             side,
             files,
             limits,
+            part,
             open: None,
             file: start.file as usize,
             start: (start != Position::default()).then_some(start),
@@ -145,34 +151,40 @@ impl Splitter {
                 first_row = self.rows - 1;
             }
         }
-        let open = self.open.as_ref();
+        let here = self.here();
         Ok(RawBatch {
             rows: RawRows::Lines { bytes, rows },
             first_row: first_row as usize,
             finished: std::mem::take(&mut self.finished),
-            end: Position {
-                file: self.file as u32,
-                byte: open.map_or(0, |open| open.byte),
-                line: open.map_or(0, |open| open.line),
-                rows: self.rows,
-            },
-            bytes_on_disk: self.finished_bytes + open.map_or(0, |open| open.stream.bytes_on_disk()),
+            end: Position { rows: self.rows, ..here },
+            bytes_on_disk: self.finished_bytes + self.open.as_ref().map_or(0, |open| open.stream.bytes_on_disk()),
         })
+    }
+
+    /// How far the files are read.
+    fn here(&self) -> Position {
+        let file = self.file as u32;
+        match &self.open {
+            Some(open) => Position { file, byte: open.byte, line: open.line, rows: self.rows },
+            None => self.start.unwrap_or(Position { file, rows: self.rows, ..Position::default() }),
+        }
     }
 
     /// Append the next line that is not blank; `false` after the last file.
     fn next_row(&mut self, bytes: &mut Vec<u8>, rows: &mut Vec<RawRow>, control: &Control) -> Result<bool> {
         loop {
             control.check()?;
+            if (Cut { file: self.file, at: self.here().byte }) >= self.part.end {
+                return Ok(false);
+            }
             let Some(open) = &mut self.open else {
-                if self.file == self.files.len() {
-                    return Ok(false);
-                }
                 self.open_next(control)?;
                 continue;
             };
             let Some(found) = open.next_row(bytes, self.limits, self.rows, control)? else {
-                self.close();
+                if !self.part.ends_inside(self.file) {
+                    self.close();
+                }
                 continue;
             };
             let Found { range, byte, line, form, is_too_long, is_open } = found;
@@ -195,23 +207,28 @@ impl Splitter {
     fn open_next(&mut self, control: &Control) -> Result<()> {
         let file = &self.files[self.file];
         file.check_unchanged()?;
-        let mut stream = Stream::open(&file.path, self.side)?;
         let first_row = self.rows;
         let start = self.start.take().unwrap_or(Position { rows: first_row, ..Position::default() });
         self.rows = start.rows;
         let (mut line, mut byte) = (0, 0);
-        let cut = match file.format {
-            FileFormat::JsonLines => Cut::Rows(TextBy::Line, Form::Json),
-            FileFormat::Text(by) => Cut::Rows(by, Form::Text),
+        let mut stream = if self.part.begins_inside(self.file) {
+            (line, byte) = (start.line, start.byte);
+            Stream::open_plain_at(&file.path, self.side, byte)?
+        } else {
+            Stream::open(&file.path, self.side)?
+        };
+        let form = match file.format {
+            FileFormat::JsonLines => Cutter::Rows(TextBy::Line, Form::Json),
+            FileFormat::Text(by) => Cutter::Rows(by, Form::Text),
             FileFormat::Delimited(delimiter) => {
                 let header = Header::read(&mut stream, delimiter, self.rows, control);
                 match header.map_err(|error| error.with_path(&file.path))? {
                     Some(Begun { header, records, bytes, lines }) => {
                         (line, byte) = (lines, bytes);
-                        Cut::Records(records, header)
+                        Cutter::Records(records, header)
                     }
                     // The end is found again.
-                    None => Cut::Rows(TextBy::Line, Form::Text),
+                    None => Cutter::Rows(TextBy::Line, Form::Text),
                 }
             }
         };
@@ -219,16 +236,23 @@ impl Splitter {
             stream.skip(start.byte - byte, start.rows, control)?;
             (line, byte) = (start.line, start.byte);
         }
-        self.open = Some(OpenFile { stream, cut, line, byte, first_row });
+        let stop = if self.part.ends_inside(self.file) { self.part.end.at } else { u64::MAX };
+        self.open = Some(OpenFile { stream, form, line, byte, stop, first_row });
         Ok(())
     }
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let path = self.files[self.file].path.clone();
-        let (bytes, sha256) = open.stream.finish();
-        self.finished_bytes += bytes;
-        self.finished.push(InputFile { path, bytes, sha256, rows: self.rows - open.first_row });
+        let file = &self.files[self.file];
+        let (read, sha256) = open.stream.finish();
+        self.finished_bytes += read;
+        let is_whole = !self.part.begins_inside(self.file);
+        self.finished.push(InputFile {
+            path: file.name.clone(),
+            bytes: if is_whole { read } else { file.bytes },
+            sha256: is_whole.then_some(sha256),
+            rows: self.rows - open.first_row,
+        });
         self.file += 1;
     }
 }
@@ -236,12 +260,12 @@ impl Splitter {
 impl OpenFile {
     /// Append the next row; `None` at the end of the file.
     fn next_row(&mut self, bytes: &mut Vec<u8>, limits: Limits, row: u64, control: &Control) -> Result<Option<Found>> {
-        let (records, header) = match &mut self.cut {
-            Cut::Rows(by, form) => {
+        let (records, header) = match &mut self.form {
+            Cutter::Rows(by, form) => {
                 let (by, form) = (*by, form.clone());
                 return self.next_line(bytes, by, form, limits, row, control);
             }
-            Cut::Records(records, header) => (records, header),
+            Cutter::Records(records, header) => (records, header),
         };
         let limit = RecordLimit { bytes: limits.max_row_bytes as usize, passes_over: limits.skip_bad_rows };
         let start = bytes.len();
@@ -272,11 +296,14 @@ impl OpenFile {
         loop {
             // A file of nothing but blank lines has no row between two of them.
             control.check()?;
+            if self.byte >= self.stop {
+                return Ok(None);
+            }
             let read = self.stream.read_row(bytes, by, limit, row, control)?;
             if read == LineRead::END {
                 return Ok(None);
             }
-            let bom = if self.line == 0 && bytes[before..].starts_with(BOM) { BOM.len() } else { 0 };
+            let bom = if self.byte == 0 && bytes[before..].starts_with(BOM) { BOM.len() } else { 0 };
             let start = before + bom;
             let byte = self.byte + bom as u64;
             self.byte += read.bytes;

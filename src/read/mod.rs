@@ -26,6 +26,7 @@ mod lines;
 mod places;
 mod score_columns;
 mod scores;
+mod shard;
 mod stream;
 mod template;
 mod wanted;
@@ -44,14 +45,16 @@ pub use score_columns::{
     ColumnKind, PlaceKind, ROW_GROUP_ROWS, SCORES_FORMAT, SCORES_KEY, SCORES_NAME, ScoreLayout, Strings,
 };
 pub use scores::ScoreTable;
+pub use shard::Shard;
 
 use crate::error::{Cause, Error, Place, Result, Side};
 use crate::parallel::Control;
 use crate::texts::Texts;
 use ahead::Ahead;
 use columnar::{Plan, RowGroups};
-use files::ListedFile;
+use files::{ListedFile, by_name};
 use lines::{Limits, Splitter};
+use shard::Part;
 
 /// Raw bytes of a batch. Some thousand rows of usual size: enough to keep all threads busy, little enough that
 /// memory is no question. A row larger than this makes a larger batch.
@@ -76,6 +79,8 @@ pub struct ReadOptions {
     pub keep_places: bool,
     /// What a row of a text file is; a line unless asked for.
     pub text_by: TextBy,
+    /// Only one part of the files; all of them unless asked for.
+    pub shard: Option<Shard>,
 }
 
 impl Default for ReadOptions {
@@ -87,6 +92,7 @@ impl Default for ReadOptions {
             skip_bad_rows: false,
             keep_places: false,
             text_by: TextBy::default(),
+            shard: None,
         }
     }
 }
@@ -125,6 +131,7 @@ pub struct Reader {
     fields: Fields,
     files: Arc<[ListedFile]>,
     options: ReadOptions,
+    part: Part,
     ahead: Option<Ahead>,
     position: Position,
     finished: Vec<InputFile>,
@@ -144,12 +151,32 @@ impl Reader {
     /// [`Reader::next_batch`] for a damaged one; [`Cause::Parameter`] for one without a column that is needed, for
     /// sources whose columns differ, and for Parquet beside other files.
     pub fn open(paths: Vec<PathBuf>, fields: Fields, side: Side, options: ReadOptions) -> Result<Reader> {
-        Reader::open_files(paths, Some(fields), side, options)
+        let files = paths.into_iter().map(|path| (path.clone(), path)).collect();
+        Reader::open_files(files, Some(fields), side, options)
+    }
+
+    /// As [`Reader::open`], for files that lie elsewhere than they are from: `files` are names, for messages and
+    /// records, and paths, whose suffixes say what the files are.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_copies(
+        files: Vec<(PathBuf, PathBuf)>,
+        fields: Fields,
+        side: Side,
+        options: ReadOptions,
+    ) -> Result<Reader> {
+        Reader::open_files(files, Some(fields), side, options)
     }
 
     /// Without `fields` only places are asked for, and no row needs a text.
-    fn open_files(paths: Vec<PathBuf>, fields: Option<Fields>, side: Side, options: ReadOptions) -> Result<Reader> {
-        if paths.is_empty() {
+    fn open_files(
+        named: Vec<(PathBuf, PathBuf)>,
+        fields: Option<Fields>,
+        side: Side,
+        options: ReadOptions,
+    ) -> Result<Reader> {
+        if named.is_empty() {
             return Err(Error::parameter(format!("no {side} file is given")));
         }
         let limits = [
@@ -160,23 +187,31 @@ impl Reader {
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::parameter(format!("{name} must be at least 1, got 0")));
         }
-        let is_parquet = columnar::all_parquet(&paths, side)?;
-        let found = paths.into_iter().map(|path| ListedFile::find(path, options.text_by));
+        let is_parquet = columnar::all_parquet(&named, side)?;
+        let found = named.into_iter().map(|(name, path)| {
+            ListedFile::find(name.clone(), path, options.text_by).map_err(|error| error.with_path(&name))
+        });
         let files: Arc<[ListedFile]> = found.collect::<Result<_>>()?;
         let (plans, source_schema) = if is_parquet {
-            let (plans, schema) = columnar::plan(&files, fields.as_ref(), side == Side::Source)?;
-            (Some(plans.into()), schema)
+            let planned = columnar::plan(&files, fields.as_ref(), side == Side::Source);
+            let (plans, schema) = planned.map_err(|error| by_name(&files, error))?;
+            (Some(Arc::<[Plan]>::from(plans)), schema)
         } else {
             (None, None)
         };
         let fields = fields.map_or_else(|| Fields::new("text", &OtherFields::default()), Ok)?;
+        let part = match options.shard {
+            Some(shard) => Part::of(shard, &files, plans.as_deref()).map_err(|error| by_name(&files, error))?,
+            None => Part::all(&files),
+        };
         Ok(Reader {
             side,
             fields,
             files,
             options,
+            part,
             ahead: None,
-            position: Position::default(),
+            position: part.start_position(is_parquet),
             finished: Vec::new(),
             bytes_read: 0,
             places: None,
@@ -208,13 +243,15 @@ impl Reader {
             Some(ahead) => ahead,
             None => self.start()?,
         };
-        let mut raw = self.ahead.insert(ahead).next_batch(control)?;
+        let raw = self.ahead.insert(ahead).next_batch(control);
+        let mut raw = raw.map_err(|error| by_name(&self.files, error))?;
         self.finished.append(&mut raw.finished);
         (self.position, self.bytes_read) = (raw.end, raw.bytes_on_disk);
         if raw.rows.is_empty() {
             // Asked once more, the reader finds the end again.
             self.ahead = None;
-            return if self.position.rows > 0 { Ok(None) } else { Err(self.no_rows()) };
+            let may_be_empty = self.position.rows > 0 || self.options.shard.is_some();
+            return if may_be_empty { Ok(None) } else { Err(self.no_rows()) };
         }
         if self.options.keep_places {
             let places = raw.rows.places();
@@ -232,12 +269,12 @@ impl Reader {
     }
 
     fn start(&self) -> Result<Ahead> {
-        let (files, limits) = (Arc::clone(&self.files), self.limits());
+        let (files, limits, part) = (Arc::clone(&self.files), self.limits(), self.part);
         if let Some(plans) = &self.plans {
-            let mut groups = RowGroups::new(files, Arc::clone(plans), limits, self.position, &self.finished);
+            let mut groups = RowGroups::new(files, Arc::clone(plans), limits, part, self.position, &self.finished);
             return Ahead::start(move |control| groups.next_batch(control));
         }
-        let mut splitter = Splitter::new(self.side, files, limits, self.position, &self.finished);
+        let mut splitter = Splitter::new(self.side, files, limits, part, self.position, &self.finished);
         Ahead::start(move |control| splitter.next_batch(control))
     }
 
@@ -274,10 +311,10 @@ impl Reader {
         self.position
     }
 
-    /// The path of a file by its index, as it was given.
+    /// The path, or the name, of a file by its index, as it was given.
     #[must_use]
     pub fn path(&self, file: u32) -> &Path {
-        &self.files[file as usize].path
+        &self.files[file as usize].name
     }
 
     /// How many files there are.
@@ -286,9 +323,9 @@ impl Reader {
         self.files.len()
     }
 
-    /// Path, bytes and time of change (nanoseconds since 1970) of each file, as it was found.
+    /// Path (or name), bytes and time of change (nanoseconds since 1970) of each file, as it was found.
     pub fn found(&self) -> impl Iterator<Item = (&Path, u64, u128)> {
-        self.files.iter().map(|file| (file.path.as_path(), file.bytes, file.modified_ns()))
+        self.files.iter().map(|file| (file.name.as_path(), file.bytes, file.modified_ns()))
     }
 
     /// The same error; if it is about a row of this reader, with its file and its place there.
@@ -304,7 +341,12 @@ impl Reader {
     }
 
     fn at_line(&self, error: Error, place: LinePlace, offset: usize) -> Error {
-        error.with_path(self.path(place.file)).with_line(place.line, place.byte + offset as u64)
+        let (error, byte) = (error.with_path(self.path(place.file)), place.byte + offset as u64);
+        if self.part.begins_inside(place.file as usize) {
+            error.with_line_in_shard(place.line, byte)
+        } else {
+            error.with_line(place.line, byte)
+        }
     }
 
     fn at_row(&self, error: Error, place: ParquetPlace) -> Error {
@@ -329,9 +371,16 @@ impl Reader {
         self.bytes_read
     }
 
-    /// Bytes on disk of all files, as they were found.
+    /// Bytes on disk of all files, as they were found; of a shard, of its part.
     #[must_use]
     pub fn bytes_total(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.part.bytes
+    }
+
+    /// Index of the file in which this shard begins, and the offset there (in Parquet, the row group); the same of its
+    /// end.
+    #[must_use]
+    pub fn cuts(&self) -> [(usize, u64); 2] {
+        [self.part.start, self.part.end].map(|cut| (cut.file, cut.at))
     }
 }

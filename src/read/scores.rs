@@ -188,6 +188,20 @@ impl ScoreTable {
         Ok((codes, names))
     }
 
+    /// Where a column of strings has a null.
+    ///
+    /// # Errors
+    /// As [`ScoreTable::int64`].
+    pub fn is_null(&self, name: &str, control: &Control) -> Result<Vec<bool>> {
+        let column = self.column(name, &[ColumnKind::NullableText])?;
+        let mut nulls = Vec::with_capacity(self.rows);
+        for group in 0..self.reader.num_row_groups() {
+            control.check()?;
+            self.read_strings(group, column, |_, string| nulls.push(string.is_none()))?;
+        }
+        Ok(nulls)
+    }
+
     /// Where the rows at `positions` (counted from 0, rising) lie.
     ///
     /// # Errors
@@ -229,6 +243,32 @@ impl ScoreTable {
             PlaceKind::Lines => Places::Lines(lines),
             PlaceKind::Parquet => Places::Parquet(rows),
         })
+    }
+
+    /// Its row groups.
+    pub(crate) fn groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    /// A column of whole numbers, by its index in the layout, of one row group; -1 for a null.
+    pub(crate) fn group_integers(&self, group: usize, column: usize) -> Result<Vec<i64>> {
+        let mut values = Vec::new();
+        self.read_integers(group, column, &mut values)?;
+        Ok(values)
+    }
+
+    /// The same of floating-point numbers.
+    pub(crate) fn group_floats(&self, group: usize, column: usize) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        self.read_values::<DoubleType>(group, column, &mut values)?;
+        Ok(values)
+    }
+
+    /// The same of strings.
+    pub(crate) fn group_strings(&self, group: usize, column: usize) -> Result<Strings> {
+        let mut strings = Strings::default();
+        self.read_strings(group, column, |_, string| strings.push(string))?;
+        Ok(strings)
     }
 
     /// Index of a column, which must be of one of these kinds.

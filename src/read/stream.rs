@@ -4,7 +4,7 @@
 //! suffix is read as it is. Memory: a buffer, and the decoder's window.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -88,6 +88,16 @@ impl Stream {
             }
         };
         Ok(Stream { path: path.to_owned(), side, reader, disk, format })
+    }
+
+    /// A file that is read as it is, from `byte` on; of what is before nothing is known, so the hash is not the file's.
+    pub(super) fn open_plain_at(path: &Path, side: Side, byte: u64) -> Result<Stream> {
+        let at = |error| Error::io(error, path);
+        let mut file = File::open(path).map_err(at)?;
+        file.seek(SeekFrom::Start(byte)).map_err(at)?;
+        let disk = Arc::<Mutex<OnDisk>>::default();
+        let raw = BufReader::with_capacity(BUFFER_BYTES, Observed { file, disk: Arc::clone(&disk) });
+        Ok(Stream { path: path.to_owned(), side, reader: Box::new(raw), disk, format: Format::Plain })
     }
 
     /// Whether the bytes on disk are those of the lines, so that a line can be sought.

@@ -9,6 +9,7 @@ mod left_out;
 mod place;
 mod rows;
 mod scores;
+mod shards;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 pub use left_out::{LEFT_OUT_NAME, Reason, write_left_out};
 pub use rows::{SELECTED_NAME, SELECTED_PARQUET_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
 pub use scores::{Column, ScoreWriter};
+pub use shards::RowsBefore;
 
 use crate::error::{Cause, Error, Result};
 use crate::texts::hex;

@@ -397,6 +397,8 @@ def test_json_makes_the_summary_one_object_on_standard_output(folder: Path) -> N
         "counts": manifest_of(folder / "out")["counts"],
         "already_done": False,
         "scores": None,
+        "shard": None,
+        "merged": None,
         "targets": 2,
         "metric": "ncd",
         "budget": None,

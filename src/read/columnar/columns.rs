@@ -20,6 +20,8 @@ pub(in crate::read) struct Plan {
     text: Option<Vec<String>>,
     /// The columns that go into the JSON object of a row; none if the text is all that is wanted.
     pub(in crate::read) columns: Vec<String>,
+    /// Of the file.
+    pub(in crate::read) row_groups: usize,
 }
 
 impl Plan {
@@ -29,7 +31,7 @@ impl Plan {
         let columns = schema.fields();
         let (text_fields, others) =
             fields.columns(|name| find(columns, name).is_ok(), |name| find(columns, name).err().unwrap_or_default())?;
-        let mut plan = Plan { leaves: Vec::new(), text: None, columns: Vec::new() };
+        let mut plan = Plan::default();
         for (name, is_text) in
             text_fields.iter().map(|name| (name, true)).chain(others.iter().map(|name| (name, false)))
         {

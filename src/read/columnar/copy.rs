@@ -20,7 +20,7 @@ use super::columns::root_of;
 use super::{Table, broken, write_object};
 use crate::error::{Error, Result, quote};
 use crate::parallel::Control;
-use crate::read::files::{FileHash, InputFile};
+use crate::read::files::{FileHash, InputFile, by_name};
 use crate::read::guard::guarded;
 use crate::read::{ParquetPlace, Reader};
 
@@ -121,7 +121,8 @@ impl Reader {
         control: &Control,
         each: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        self.copy_slices(places, SLICE_BYTES, schema, control, each)
+        let copied = self.copy_slices(places, SLICE_BYTES, schema, control, each);
+        copied.map_err(|error| by_name(&self.files, error))
     }
 
     fn copy_slices(
@@ -159,7 +160,12 @@ impl Reader {
                 places.extend((0..table.group_rows(group)).map(|index| ParquetPlace { index, row_group, file }));
             }
             let (bytes, sha256) = FileHash::open(&table.path)?.finish(control)?;
-            self.finished.push(InputFile { path: table.path, bytes, sha256, rows: (places.len() - before) as u64 });
+            self.finished.push(InputFile {
+                path: table.path,
+                bytes,
+                sha256: Some(sha256),
+                rows: (places.len() - before) as u64,
+            });
         }
         Ok(places)
     }

@@ -45,13 +45,15 @@ fn is_parquet(path: &Path) -> bool {
 }
 
 /// Whether all files are Parquet, which none is with others beside it.
-pub(super) fn all_parquet(paths: &[PathBuf], side: Side) -> Result<bool> {
-    let parquet = paths.iter().find(|path| is_parquet(path));
-    match (parquet, paths.iter().find(|path| !is_parquet(path))) {
+///
+/// `files` are names and paths, whose suffixes count.
+pub(super) fn all_parquet(files: &[(PathBuf, PathBuf)], side: Side) -> Result<bool> {
+    let parquet = files.iter().find(|(_, path)| is_parquet(path));
+    match (parquet, files.iter().find(|(_, path)| !is_parquet(path))) {
         (Some(_), None) => Ok(true),
         (None, _) => Ok(false),
         (Some(parquet), Some(other)) => {
-            let [parquet, other] = [parquet, other].map(|path| quote(&path.to_string_lossy()));
+            let [parquet, other] = [parquet, other].map(|(name, _)| quote(&name.to_string_lossy()));
             let message = format!("{side} files are Parquet ({parquet}) and not ({other}); convert them to one kind");
             Err(Error::parameter(message))
         }
@@ -205,11 +207,13 @@ pub(super) fn plan(
     for file in files {
         let table = Table::open(file)?;
         let plan = fields.map_or_else(|| Ok(Plan::default()), |fields| Plan::new(&table.typed, &table.parquet, fields));
-        plans.push(plan.map_err(|error| error.with_path(&file.path))?);
+        let mut plan = plan.map_err(|error| error.with_path(&file.path))?;
+        plan.row_groups = table.groups().len();
+        plans.push(plan);
         if one_schema {
             let schema = SourceSchema::of(&table)?;
             match &first {
-                Some(first) => first.check_same(&files[0].path, &schema, &file.path)?,
+                Some(first) => first.check_same(&files[0].name, &schema, &file.name)?,
                 None => first = Some(schema),
             }
         }

@@ -15,6 +15,7 @@ use crate::parallel::Control;
 use crate::read::files::{FileHash, InputFile, ListedFile, Position, changed};
 use crate::read::lines::{Limits, RawBatch, RawRows};
 use crate::read::places::ParquetPlace;
+use crate::read::shard::{Cut, Part};
 
 /// Rows decoded at once. Small, so that a batch is not much larger than asked for where long rows follow short ones;
 /// what a call costs beside its rows is some microseconds.
@@ -48,10 +49,11 @@ pub(in crate::read) struct RowGroups {
     files: Arc<[ListedFile]>,
     plans: Arc<[Plan]>,
     limits: Limits,
+    part: Part,
     open: Option<OpenTable>,
     /// Index of the file that is open or next.
     file: usize,
-    /// Where the first file begins.
+    /// Where reading begins in the first file.
     start: Option<Position>,
     rows: u64,
     finished: Vec<InputFile>,
@@ -60,7 +62,10 @@ pub(in crate::read) struct RowGroups {
 
 struct OpenTable {
     table: Table,
-    hash: FileHash,
+    /// None where only a part of the file is wanted.
+    hash: Option<FileHash>,
+    /// The row group at which to stop.
+    last_group: usize,
     /// The row group that is read, and the index of its next row.
     group: usize,
     index: u64,
@@ -68,7 +73,11 @@ struct OpenTable {
     /// What was decoded and is not handed over yet.
     rest: Option<RecordBatch>,
     first_row: u64,
+    /// Rows of the file, and its bytes on disk.
     rows: u64,
+    bytes: u64,
+    /// Rows of the file before the first that is read.
+    rows_before: u64,
 }
 
 impl RowGroups {
@@ -77,6 +86,7 @@ impl RowGroups {
         files: Arc<[ListedFile]>,
         plans: Arc<[Plan]>,
         limits: Limits,
+        part: Part,
         start: Position,
         finished: &[InputFile],
     ) -> RowGroups {
@@ -84,6 +94,7 @@ impl RowGroups {
             files,
             plans,
             limits,
+            part,
             open: None,
             file: start.file as usize,
             start: (start != Position::default()).then_some(start),
@@ -111,34 +122,39 @@ impl RowGroups {
         if let Some(open) = &mut self.open {
             open.hash_along(control)?;
         }
-        let open = self.open.as_ref();
         Ok(RawBatch {
             rows: RawRows::Parquet(pieces),
             first_row: first_row as usize,
             finished: std::mem::take(&mut self.finished),
-            end: Position {
-                file: self.file as u32,
-                byte: open.map_or(0, |open| open.index),
-                line: open.map_or(0, |open| open.group as u64),
-                rows: self.rows,
-            },
-            bytes_on_disk: self.finished_bytes + open.map_or(0, |open| open.hash.bytes()),
+            end: Position { rows: self.rows, ..self.here() },
+            bytes_on_disk: self.finished_bytes + self.open.as_ref().map_or(0, OpenTable::bytes_read),
         })
+    }
+
+    /// How far the files are read.
+    fn here(&self) -> Position {
+        let file = self.file as u32;
+        match &self.open {
+            Some(open) => Position { file, byte: open.index, line: open.group as u64, rows: self.rows },
+            None => self.start.unwrap_or(Position { file, rows: self.rows, ..Position::default() }),
+        }
     }
 
     /// At most so many rows, and their bytes in memory; `None` after the last file.
     fn next_piece(&mut self, most: usize, control: &Control) -> Result<Option<(Piece, usize)>> {
         loop {
             control.check()?;
+            if (Cut { file: self.file, at: self.here().line }) >= self.part.end {
+                return Ok(None);
+            }
             let Some(open) = &mut self.open else {
-                if self.file == self.files.len() {
-                    return Ok(None);
-                }
                 self.open_next()?;
                 continue;
             };
             let Some(rows) = open.take(most, &self.plans[self.file].leaves, self.limits, control)? else {
-                self.close(control)?;
+                if !self.part.ends_inside(self.file) {
+                    self.close(control)?;
+                }
                 continue;
             };
             let (row_group, index) = (open.group as u32, open.index);
@@ -163,18 +179,39 @@ impl RowGroups {
                 return Err(changed(&file.path));
             }
         }
-        let hash = FileHash::open(&file.path)?;
-        self.open = Some(OpenTable { table, hash, group, index, reader: None, rest: None, first_row, rows });
+        let ends_inside = self.part.ends_inside(self.file);
+        let is_whole = !ends_inside && !self.part.begins_inside(self.file);
+        let hash = if is_whole { Some(FileHash::open(&file.path)?) } else { None };
+        let last_group = if ends_inside { self.part.end.at as usize } else { table.groups().len() };
+        let mut open = OpenTable {
+            table,
+            hash,
+            last_group,
+            group,
+            index,
+            reader: None,
+            rest: None,
+            first_row,
+            rows,
+            bytes: file.bytes,
+            rows_before: 0,
+        };
+        open.rows_before = open.rows_done();
+        self.open = Some(open);
         Ok(())
     }
 
     fn close(&mut self, control: &Control) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let file = &self.files[self.file];
-        let (bytes, sha256) = open.hash.finish(control)?;
+        let read = open.bytes_read();
+        let (bytes, sha256) = match open.hash {
+            Some(hash) => hash.finish(control).map(|(bytes, sha256)| (bytes, Some(sha256)))?,
+            None => (file.bytes, None),
+        };
         file.check_unchanged()?;
-        self.finished_bytes += bytes;
-        self.finished.push(InputFile { path: file.path.clone(), bytes, sha256, rows: self.rows - open.first_row });
+        self.finished_bytes += if sha256.is_some() { bytes } else { read };
+        self.finished.push(InputFile { path: file.name.clone(), bytes, sha256, rows: self.rows - open.first_row });
         self.file += 1;
         Ok(())
     }
@@ -197,7 +234,7 @@ impl OpenTable {
                 self.rest = Some(rest.slice(most, rest.num_rows() - most));
                 return Ok(Some(rest.slice(0, most)));
             }
-            if self.group == self.table.groups().len() {
+            if self.group == self.last_group {
                 return Ok(None);
             }
             let left = self.table.group_rows(self.group) - self.index.min(self.table.group_rows(self.group));
@@ -226,7 +263,24 @@ impl OpenTable {
 
     /// Hash as much of the file as of its rows is read.
     fn hash_along(&mut self, control: &Control) -> Result<()> {
+        let (done, total) = (self.rows_done(), self.rows);
+        self.hash.as_mut().map_or(Ok(()), |hash| hash.advance_to(done, total, control))
+    }
+
+    /// Rows of the file until here.
+    fn rows_done(&self) -> u64 {
         let before: u64 = (0..self.group).map(|group| self.table.group_rows(group)).sum();
-        self.hash.advance_to(before + self.index, self.rows, control)
+        before + self.index
+    }
+
+    /// Bytes on disk read until now; of a file that is not hashed, by its rows.
+    fn bytes_read(&self) -> u64 {
+        self.hash.as_ref().map_or_else(
+            || {
+                let share = u128::from(self.bytes) * u128::from(self.rows_done() - self.rows_before);
+                (share / u128::from(self.rows.max(1))) as u64
+            },
+            FileHash::bytes,
+        )
     }
 }
