@@ -201,3 +201,10 @@ def test_what_is_no_dataset_is_refused(dataset: datasets.Dataset, scorer: zipfit
 def test_k_is_a_whole_number_from_1(dataset: datasets.Dataset, scorer: zipfit.Scorer, k: Any) -> None:
     with pytest.raises(ParameterError, match="k must be"):
         top_k(dataset, scorer, k)
+
+
+def test_the_columns_of_texts_and_scores_can_have_any_name(scorer: zipfit.Scorer) -> None:
+    dataset = datasets.Dataset.from_dict({"id": ["a"], "body": ["def f"]})
+    for held in (dataset, dataset.to_iterable_dataset()):
+        [row] = score(held, scorer, text="body", column="fit")
+        assert row["fit"] == scorer.score(["def f"])[0]

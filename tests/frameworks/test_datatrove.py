@@ -95,3 +95,12 @@ def test_a_score_that_is_there_is_not_replaced(scorer: zipfit.Scorer) -> None:
 def test_what_is_no_threshold_is_refused_at_once(scorer: zipfit.Scorer, threshold: Any) -> None:
     with pytest.raises(ParameterError, match="threshold"):
         ZipfitFilter(scorer, threshold)
+
+
+def test_one_document_is_filtered_as_many_are(scorer: zipfit.Scorer) -> None:
+    [score] = scorer.score(["def f"]).tolist()
+    document = Document(text="def f", id="a")
+    assert ZipfitFilter(scorer, score).filter(document) is True
+    assert document.metadata == {"zipfit_score": score}
+    above = ZipfitFilter(scorer, score + 1e-9).filter(Document(text="def f", id="b"))
+    assert above == (False, "zipfit_below_threshold")
