@@ -208,3 +208,11 @@ def test_the_columns_of_texts_and_scores_can_have_any_name(scorer: zipfit.Scorer
     for held in (dataset, dataset.to_iterable_dataset()):
         [row] = score(held, scorer, text="body", column="fit")
         assert row["fit"] == scorer.score(["def f"])[0]
+
+
+@pytest.mark.parametrize("name", ["batched", "with_indices"])
+def test_options_of_map_by_which_scores_are_added_are_refused(
+    dataset: datasets.Dataset, scorer: zipfit.Scorer, name: str
+) -> None:
+    with pytest.raises(ParameterError, match=f"{name} is how scores are added, so it cannot be given"):
+        score(dataset, scorer, **{name: False})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zipfit.checks import whole_number
-from zipfit.errors import TextTypeError, ZipfitError
+from zipfit.errors import ParameterError, TextTypeError, ZipfitError
 from zipfit.inputs import choose_column
 from zipfit.integrations.batches import (
     DEFAULT_COLUMN,
@@ -70,6 +70,9 @@ def score(
         A text that is null, not Unicode, or no text; or `dataset` is something else. Of a stream when it is read.
     """
     datasets = _datasets(dataset)
+    for name in ("batched", "with_indices"):
+        if name in options:
+            raise ParameterError(f"{name} is how scores are added, so it cannot be given; leave it out")
     names = dataset.column_names
     if names is not None:
         refuse_taken(column, names)
