@@ -15,7 +15,7 @@ WHEEL_FILES := $(wildcard Cargo.* pyproject.toml README.md LICENSE-*) $(shell fi
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: demo test fuzz soak wheel lint clean help prerequisites test-prerequisites \
+.PHONY: demo test test-frameworks fuzz soak wheel lint clean help prerequisites test-prerequisites \
 	rustfmt clippy aarch64 cargo-test ruff mypy stubtest workflows pytest abi3audit readme
 
 demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, show what it does
@@ -23,6 +23,11 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 
 test: test-prerequisites rustfmt clippy aarch64 cargo-test fuzz ruff mypy stubtest workflows pytest abi3audit readme  ## everything that must hold (15 minutes the first time)
 	@printf '\nall tests passed\n'
+
+# Their own environment: Ray, datatrove, datasets and Spark are some 2 GB, and not to choose the versions of other tests.
+test-frameworks: prerequisites .venv-frameworks/installed  ## zipfit.integrations in Ray, datatrove, datasets, Spark
+	$(step) 'the integrations, and every code block of docs/frameworks.md'
+	env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 .venv-frameworks/bin/pytest tests/frameworks
 
 fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=60
 	$(step) 'fuzzing the engine against zlib, $(SECONDS) s'
@@ -38,10 +43,10 @@ wheel: prerequisites dist/built  ## build the wheel into dist/
 	@ls dist/*.whl
 
 clean:  ## remove what the other commands made
-	rm -rf .venv dist target
+	rm -rf .venv .venv-frameworks dist target
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' Makefile
 
 # Set-up. The empty files dist/built, .venv/made, .venv/installed and .venv/tools say that it was done, and when. ------
 
@@ -70,6 +75,17 @@ dist/built: $(WHEEL_FILES) | .venv/made
 
 .venv/tools: pyproject.toml | .venv/made
 	$(BIN)/python -m pip install --quiet --group test --group lint
+	@touch $@
+
+.venv-frameworks/made: pyproject.toml
+	$(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-frameworks/bin/python -m pip install --quiet --group frameworks
+	@touch $@
+
+.venv-frameworks/installed: dist/built .venv-frameworks/made
+	.venv-frameworks/bin/python -m pip install --quiet "$$(echo dist/*.whl)[datasets,datatrove,ray]"
+	.venv-frameworks/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
 # Steps of `make test`; each also runs alone, as in `make mypy`. --------------------------------------------------------

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn compare(name: &str, target: &Texts, source: &Texts, beta: f64, threads: usize) -> Result<Value> {
-    let options = cover::Options { budget: Budget::Bytes(BUDGET_BYTES), beta: Some(beta), keep: None };
+    let options = cover::Options { budget: Budget::Bytes(BUDGET_BYTES), tokens: None, beta: Some(beta), keep: None };
     let expected = cover_naive(source, target, &options)?;
     let mut equal = true;
     for threads in [1, threads] {

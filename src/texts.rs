@@ -131,13 +131,13 @@ impl Texts {
         self.iter().map(|text| text.len() as u64).sum()
     }
 
-    /// Refuse more than 2^32 - 1 texts and longer ones than that, for those who number both in 32 bits; `what` begins
-    /// the sentence, as in "near duplicates are found among".
+    /// Refuse more than 2^32 - 1 texts, with the `before` that came before them, and longer ones than that, for those who
+    /// number both in 32 bits; `what` begins the sentence, as in "near duplicates are found among".
     ///
     /// # Errors
     /// [`Cause::Parameter`].
-    pub(crate) fn check_32_bits(&self, what: &str) -> Result<()> {
-        fit_32_bits(self.len(), self.iter().map(<[u8]>::len).max().unwrap_or(0), what)
+    pub(crate) fn check_32_bits(&self, before: usize, what: &str) -> Result<()> {
+        fit_32_bits(before + self.len(), self.iter().map(<[u8]>::len).max().unwrap_or(0), what)
     }
 
     /// SHA-256 over all texts in order, each preceded by its length as 8 little-endian bytes.

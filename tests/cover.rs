@@ -1,7 +1,8 @@
 //! Joint selection through the public interface: the lazy search against plain greedy, and the rules of leaving out.
 
 use proptest::prelude::*;
-use zipfit::cover::{Budget, Cover, Options, cover, cover_naive};
+use zipfit::cover::{Budget, Cover, Options, Search, Store, cover, cover_naive};
+use zipfit::write::Spool;
 use zipfit::{Control, Error, Texts};
 
 fn lazy(source: &Texts, target: &Texts, options: &Options<'_>, threads: usize) -> Result<Cover, Error> {
@@ -9,7 +10,46 @@ fn lazy(source: &Texts, target: &Texts, options: &Options<'_>, threads: usize) -
 }
 
 fn bytes(budget: u64) -> Options<'static> {
-    Options { budget: Budget::Bytes(budget), beta: None, keep: None }
+    Options { budget: Budget::Bytes(budget), tokens: None, beta: None, keep: None }
+}
+
+/// Rows on disk.
+struct OnDisk(Spool);
+
+impl OnDisk {
+    fn boxed() -> Box<dyn Store> {
+        Box::new(OnDisk(Spool::create(&std::env::temp_dir()).expect("a writable temporary directory")))
+    }
+}
+
+impl Store for OnDisk {
+    fn append(&mut self, piece: Vec<u8>) -> Result<(), Error> {
+        self.0.append(&piece)
+    }
+
+    fn read<'a>(&'a self, offset: u64, length: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
+        self.0.read(offset, length, buffer)?;
+        Ok(buffer)
+    }
+}
+
+/// As `lazy`, with rows that come in batches of some size.
+fn in_batches(
+    mut search: Search,
+    source: &Texts,
+    options: &Options<'_>,
+    batch: usize,
+    threads: usize,
+) -> Result<Cover, Error> {
+    let rows: Vec<usize> = (0..source.len()).collect();
+    // At least one batch, which may be empty.
+    for rows in rows.chunks(batch).chain(rows.is_empty().then_some(&[][..])) {
+        let texts: Texts = rows.iter().map(|&row| source.get(row)).collect();
+        let tokens: Option<Vec<i64>> = options.tokens.map(|tokens| rows.iter().map(|&row| tokens[row]).collect());
+        let keep: Option<Vec<bool>> = options.keep.map(|keep| rows.iter().map(|&row| keep[row]).collect());
+        search.add(&texts, tokens.as_deref(), keep.as_deref(), threads, &Control::default())?;
+    }
+    search.choose(threads, &Control::default())
 }
 
 /// Texts of few letters, so that n-grams, scores and whole rows coincide often.
@@ -19,23 +59,31 @@ fn texts(rows: std::ops::Range<usize>, letters: u8, length: usize) -> impl Strat
 
 proptest! {
     #[test]
-    fn the_lazy_search_is_plain_greedy(
+    fn the_lazy_search_is_plain_greedy_in_memory_and_on_disk_in_any_batches(
         source in texts(0..40, 3, 30),
         target in texts(1..6, 3, 30),
         keep in prop::collection::vec(prop::bool::weighted(0.8), 40),
         tokens in prop::collection::vec(0i64..20, 40),
         (kind, amount) in (0..3, 1u64..200),
         beta in prop::option::of(prop_oneof![Just(1e-9), Just(0.5), Just(1.0), Just(30.0), Just(1e15), 0.01f64..100.0]),
-        threads in 1usize..4,
+        (batch, threads) in (1usize..50, 1usize..4),
     ) {
         let (source, target) = (Texts::from_iter(source), Texts::from_iter(target));
-        let budget = match kind {
-            0 => Budget::Bytes(amount),
-            1 => Budget::Tokens(amount, &tokens[..source.len()]),
-            _ => Budget::Rows(amount / 10 + 1),
+        let (budget, tokens) = match kind {
+            0 => (Budget::Bytes(amount), None),
+            1 => (Budget::Tokens(amount), Some(&tokens[..source.len()])),
+            _ => (Budget::Rows(amount / 10 + 1), None),
         };
-        let options = Options { budget, beta, keep: Some(&keep[..source.len()]) };
-        match (lazy(&source, &target, &options, threads), cover_naive(&source, &target, &options)) {
+        let options = Options { budget, tokens, beta, keep: Some(&keep[..source.len()]) };
+        let naive = cover_naive(&source, &target, &options);
+        if let Ok(naive) = &naive {
+            let control = Control::default();
+            let search = Search::new(&target, budget, beta, &control).unwrap();
+            prop_assert_eq!(&in_batches(search, &source, &options, batch, threads).unwrap(), naive);
+            let search = Search::spooled(&target, budget, beta, OnDisk::boxed(), OnDisk::boxed(), &control).unwrap();
+            prop_assert_eq!(&in_batches(search, &source, &options, batch, threads).unwrap(), naive);
+        }
+        match (lazy(&source, &target, &options, threads), naive) {
             (Ok(lazy), Ok(naive)) => prop_assert_eq!(lazy, naive),
             (Err(lazy), Err(naive)) => prop_assert_eq!(lazy.to_string(), naive.to_string()),
             (lazy, naive) => prop_assert!(false, "{:?} {:?}", lazy, naive),
@@ -92,7 +140,7 @@ fn the_lazy_search_is_plain_greedy_on_prose_and_code() {
 
 #[test]
 fn sets_of_many_ngrams_are_packed_in_wider_units_and_give_the_same_rows() {
-    // Random letters: 250,000 distinct n-grams, and rows of 1,500 bytes, which is no more than three times a 255th.
+    // Random letters: 250,000 distinct n-grams, of which most rows have few, far apart; the long ones have many.
     let mut state = 1u32;
     let mut noise = |length: usize| -> Vec<u8> {
         std::iter::repeat_with(|| {
@@ -105,6 +153,7 @@ fn sets_of_many_ngrams_are_packed_in_wider_units_and_give_the_same_rows() {
     let target: Vec<Vec<u8>> = (0..20).map(|_| noise(4000)).collect();
     let mut source: Vec<Vec<u8>> =
         (0..25).map(|row| [&target[row % 20][row * 7..row * 90 + 40], &noise(30)].concat()).collect();
+    source.push(target[..8].concat());
     // An n-gram more often than a unit of one byte can say.
     source.push(target[3][..9].repeat(300));
     source.push(target[3][..7].repeat(30));
@@ -160,7 +209,8 @@ fn the_default_beta_is_how_often_the_budget_could_repeat_the_target() {
     let target = Texts::from_iter(["abcd", "efgh", "i"]);
     let source = Texts::from_iter(["abcdef", "efghabcdabcd", "none"]);
     let beta = |budget| {
-        let options = Options { budget, beta: None, keep: None };
+        let tokens = matches!(budget, Budget::Tokens(_)).then_some(&[1, 3, 4][..]);
+        let options = Options { budget, tokens, ..bytes(1) };
         let cover = lazy(&source, &target, &options, 1).unwrap();
         (cover.beta, cover.budget_bytes)
     };
@@ -168,10 +218,16 @@ fn the_default_beta_is_how_often_the_budget_could_repeat_the_target() {
     assert_eq!(beta(Budget::Bytes(110)), (10.0, 110.0));
     assert_eq!(beta(Budget::Bytes(5)), (1.0, 5.0));
     assert_eq!(beta(Budget::Rows(6)), (6.0 * (22.0 / 3.0) / 11.0, 6.0 * (22.0 / 3.0)));
-    assert_eq!(beta(Budget::Tokens(40, &[1, 3, 4])), (10.0, 110.0));
+    assert_eq!(beta(Budget::Tokens(40)), (10.0, 110.0));
     // Values that can be given again.
     assert_eq!(beta(Budget::Bytes(u64::MAX)).0, 1e15);
-    assert!(beta(Budget::Tokens(40, &[i64::MAX, i64::MAX, 2])).1 < 1e-10);
+    let tokens = [i64::MAX, i64::MAX, 2];
+    let many = Options { budget: Budget::Tokens(40), tokens: Some(&tokens), ..bytes(1) };
+    assert!(lazy(&source, &target, &many, 1).unwrap().budget_bytes < 1e-10);
+    // Of rows that may be chosen alone: neither repeats nor copies of targets count.
+    let source = Texts::from_iter(["abcdef", "abcd", "efghabcdabcd", "abcdef", "none", "i"]);
+    let rows = Options { budget: Budget::Rows(6), ..bytes(1) };
+    assert_eq!(lazy(&source, &target, &rows, 1).unwrap().beta, 6.0 * (22.0 / 3.0) / 11.0);
 }
 
 #[test]
@@ -203,8 +259,13 @@ fn bad_arguments_are_told() {
     assert_eq!(error(&target, &bytes(0)), "budget_bytes must be at least 1, got 0");
     let rows = Options { budget: Budget::Rows(0), ..bytes(1) };
     assert_eq!(error(&target, &rows), "top_k must be at least 1, got 0");
-    let tokens = Options { budget: Budget::Tokens(0, &[1, 1]), ..bytes(1) };
+    let tokens = Options { budget: Budget::Tokens(0), tokens: Some(&[1, 1]), ..bytes(1) };
     assert_eq!(error(&target, &tokens), "budget_tokens must be at least 1, got 0");
+    let none = Options { budget: Budget::Tokens(1), ..bytes(1) };
+    assert_eq!(error(&target, &none), "budget_tokens needs tokens=, the number of tokens of each row");
+    let needless = Options { tokens: Some(&[1, 1]), ..bytes(1) };
+    let expected = "tokens= has an effect on budget_tokens alone; leave it out or give budget_tokens";
+    assert_eq!(error(&target, &needless), expected);
     for beta in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-10] {
         let options = Options { beta: Some(beta), ..bytes(1) };
         let expected = format!("beta must be a number above 0 (between 1e-9 and 1e15), got {beta}");
@@ -212,11 +273,63 @@ fn bad_arguments_are_told() {
     }
     let keep = Options { keep: Some(&[true]), ..bytes(1) };
     assert_eq!(error(&target, &keep), "where: 1 entries; expected one a row, 2");
-    let tokens = Options { budget: Budget::Tokens(1, &[1]), ..bytes(1) };
+    let tokens = Options { budget: Budget::Tokens(1), tokens: Some(&[1]), ..bytes(1) };
     assert_eq!(error(&target, &tokens), "tokens: 1 entries; expected one a row, 2");
-    let tokens = Options { budget: Budget::Tokens(1, &[1, -1]), ..bytes(1) };
+    let tokens = Options { budget: Budget::Tokens(1), tokens: Some(&[1, -1]), ..bytes(1) };
     assert_eq!(error(&target, &tokens), "source row 1: tokens is -1; a row cannot have less than 0");
     let control = Control::default();
     control.cancel();
     assert_eq!(cover(&source, &target, &bytes(1), 1, &control).unwrap_err().to_string(), "interrupted");
+}
+
+/// Rows in memory, of which one can no more be written, or read, from some offset on.
+struct Broken {
+    bytes: Vec<u8>,
+    writable: usize,
+    readable: usize,
+}
+
+impl Store for Broken {
+    fn append(&mut self, piece: Vec<u8>) -> Result<(), Error> {
+        self.bytes.extend(piece);
+        if self.bytes.len() > self.writable { Err(Error::internal("full")) } else { Ok(()) }
+    }
+
+    fn read<'a>(&'a self, offset: u64, length: usize, _: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
+        let end = offset as usize + length;
+        if end > self.readable { Err(Error::internal("unreadable")) } else { Ok(&self.bytes[offset as usize..end]) }
+    }
+}
+
+#[test]
+fn what_a_store_reports_ends_the_search() {
+    let source = Texts::from_iter(prose(80));
+    let target: Texts = prose(400).into_iter().rev().take(8).collect();
+    let broken = |writable, readable| Box::new(Broken { bytes: Vec::new(), writable, readable });
+    let outcome = |packed: Box<Broken>, texts: Box<Broken>| {
+        let control = Control::default();
+        let search = Search::spooled(&target, Budget::Bytes(6000), None, packed, texts, &control).unwrap();
+        in_batches(search, &source, &bytes(6000), 7, 2).map_err(|error| error.to_string())
+    };
+    let whole = || broken(usize::MAX, usize::MAX);
+    assert_eq!(outcome(whole(), whole()).unwrap(), lazy(&source, &target, &bytes(6000), 1).unwrap());
+    for (packed, texts, expected) in [
+        (broken(9000, usize::MAX), whole(), "full"),
+        (whole(), broken(9000, usize::MAX), "full"),
+        (broken(usize::MAX, 9000), whole(), "unreadable"),
+        (whole(), broken(usize::MAX, 9000), "unreadable"),
+    ] {
+        assert!(outcome(packed, texts).unwrap_err().starts_with(expected));
+    }
+}
+
+#[test]
+fn rows_are_numbered_over_all_batches_in_errors_too() {
+    let target = Texts::from_iter(["abcd"]);
+    let mut search = Search::new(&target, Budget::Tokens(9), None, &Control::default()).unwrap();
+    let mut add =
+        |tokens: &[i64]| search.add(&Texts::from_iter(["abc", "bcd"]), Some(tokens), None, 1, &Control::default());
+    add(&[1, 2]).unwrap();
+    let error = add(&[1, -2]).unwrap_err();
+    assert_eq!(error.to_string(), "source row 3: tokens is -2; a row cannot have less than 0");
 }

@@ -17,6 +17,7 @@ __all__ = [
     "Batch",
     "Contamination",
     "Cover",
+    "CoverSearch",
     "ExactDuplicates",
     "Output",
     "Places",
@@ -31,7 +32,6 @@ __all__ = [
     "codec_libraries",
     "compressed_size",
     "compressed_sizes",
-    "cover",
     "debug_build",
     "duplicates",
     "ncd",
@@ -163,19 +163,38 @@ class Cover:
     def exhausted(self) -> bool:
         """Whether budget remains although every row that holds an n-gram of the target was chosen."""
 
-def cover(
-    source: Texts,
-    target: Texts,
-    budget_bytes: int | None = None,
-    budget_tokens: int | None = None,
-    top_k: int | None = None,
-    tokens: NDArray[np.int64] | None = None,
-    beta: float | None = None,
-    where: NDArray[np.bool_] | None = None,
-    threads: int | None = None,
-    progress: _Progress | None = None,
-) -> Cover:
-    """Choose rows jointly; ``progress`` counts the rows of the first pass."""
+@final
+class CoverSearch:
+    """Rows to choose from, batch by batch, and then the choice among them.
+
+    In memory stay the target's index and 24 bytes a row. The texts, and about as much again, stay there too, or wait in
+    files without a name in a ``directory``. A search that failed is over.
+    """
+
+    def __new__(
+        cls,
+        target: Texts,
+        *,
+        budget_bytes: int | None = None,
+        budget_tokens: int | None = None,
+        top_k: int | None = None,
+        beta: float | None = None,
+        directory: str | None = None,
+    ) -> Self: ...
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the files; in memory, of what is kept besides the texts."""
+    def add(
+        self,
+        source: Texts,
+        tokens: NDArray[np.int64] | None = None,
+        where: NDArray[np.bool_] | None = None,
+        threads: int | None = None,
+        progress: _Progress | None = None,
+    ) -> None:
+        """Take the next rows apart."""
+    def choose(self, threads: int | None = None, progress: _Progress | None = None) -> Cover:
+        """Choose, once; ``progress`` counts the rows that may be chosen as they are bounded, before the search."""
 
 # duplicates/, contamination/ --------------------------------------------------------------------------------------
 

@@ -160,8 +160,8 @@ Cover = Annotated[
     bool,
     typer.Option(
         "--cover",
-        help="Choose rows that together cover what the target contains, not the best by a score of each; holds "
-        "all texts in memory. With --top-k, --budget-bytes or --budget-tokens.",
+        help="Choose rows that together cover what the target contains, not the best by a score of each. "
+        "With --top-k, --budget-bytes or --budget-tokens.",
         rich_help_panel=WAY,
     ),
 ]

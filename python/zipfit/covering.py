@@ -99,19 +99,16 @@ def cover(
     sources = to_texts(source, text=text, side="source", threads=threads)
     counts = None if tokens is None else numbers(tokens, "tokens", np.int64, len(sources))
     mask, eligible = checked_where(where, len(sources))
-    with bar_if(progress, len(sources), "covering") as on_progress:
-        found = _core.cover(
-            sources,
-            targets,
-            budget_bytes=amounts["budget_bytes"],
-            budget_tokens=amounts["budget_tokens"],
-            top_k=amounts["top_k"],
-            tokens=counts,
-            beta=beta,
-            where=mask,
-            threads=threads,
-            progress=on_progress,
-        )
+    search = _core.CoverSearch(
+        targets,
+        budget_bytes=amounts["budget_bytes"],
+        budget_tokens=amounts["budget_tokens"],
+        top_k=amounts["top_k"],
+        beta=beta,
+    )
+    search.add(sources, counts, mask, threads)
+    with bar_if(progress, eligible, "covering") as on_progress:
+        found = search.choose(threads, on_progress)
     if len(sources) and (note := shortfall(found, eligible, len(found.copies_of_target))):
         warnings.warn(note, UserWarning, stacklevel=2)
     provenance = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zipfit import _core, remote, scoring
 from zipfit.errors import ParameterError
+from zipfit.joint import columns_of
 from zipfit.options import COVER_CHOOSERS, ScoreOptions, SelectOptions, check, check_scoring, shard_of
 from zipfit.paths import STANDARD_INPUT, expanded, is_url
 from zipfit.spool import Spool
@@ -34,9 +35,9 @@ _NOT_PLAIN = (".gz", ".zst", ".parquet", ".pq")
 _ROW_BYTES, _BUDGET_ROW_BYTES = 28, 40
 """Memory of a row while rows are chosen, without and with a budget of bytes or tokens, measured on 2,000,000."""
 
-_JOINT_TEXT_BYTES, _JOINT_ROW_BYTES = 2.4, 150
-"""Memory of joint selection for each byte of text and each row, measured on 258,616 rows with 312 MB of text (815 MB)
-and on four times as many (3.0 GB)."""
+_JOINT_BYTES, _JOINT_ROW_BYTES = 32 << 20, 25
+"""Memory of joint selection beyond that of the sample, whatever the rows, and of a row; measured on 258,616 rows
+(127 MB) and on four times as many (158 MB)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Estimate:
     seconds: float
     memory_bytes: int
     disk_bytes: int
-    """Of the journal and the table of scores, beside the rows that are chosen."""
+    """Of the journal and the table of scores, or of what joint selection reads again, beside the rows chosen."""
     copied_bytes: int
     """Of inputs that are copied to the disk first, and removed in the end."""
     sample_rows: int
@@ -81,11 +82,9 @@ def estimate(options: ScoreOptions) -> Estimate:
         # Of equal bytes; which files it has is not asked, because they are sampled anyway.
         total //= part[1]
         options = dataclasses.replace(options, shard=None)
-    rows = texts = disk = done = 0
+    rows = texts = disk = done = held = 0
     seconds, targets, threads = 0.0, 0, 1
     joint = isinstance(options, SelectOptions) and options.cover
-    # What joint selection takes for the sample is part of what it takes for all.
-    memory = _core.peak_memory_bytes() or 0
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
         for file in files:
@@ -96,25 +95,26 @@ def estimate(options: ScoreOptions) -> Estimate:
             targets, threads = len(task.target), task.threads
             rows, texts, disk = rows + sample.rows, texts + sample.text_bytes, disk + sample.disk_bytes
             done, seconds = done + sample.input_bytes, seconds + sample.seconds
+            held = max(held, sample.held_bytes)
     if not rows:
         raise ParameterError(f"{files[0]}: no row was found; there is nothing to measure", path=files[0])
     scale = total / max(done, 1)
     expected = round(rows * scale)
+    budgets = (getattr(options, "budget_bytes", None), getattr(options, "budget_tokens", None))
+    row_bytes = _ROW_BYTES if budgets == (None, None) else _BUDGET_ROW_BYTES
+    peak = _core.peak_memory_bytes() or 0
+    memory = peak + expected * row_bytes
     if joint:
-        memory += round(texts * scale * _JOINT_TEXT_BYTES) + expected * _JOINT_ROW_BYTES
-    else:
-        budgets = (getattr(options, "budget_bytes", None), getattr(options, "budget_tokens", None))
-        row_bytes = _ROW_BYTES if budgets == (None, None) else _BUDGET_ROW_BYTES
-        memory = (_core.peak_memory_bytes() or 0) + expected * row_bytes
-        if options.dedup is not None and options.dedup < 1:
-            memory += round(texts * scale)
+        memory = peak - held + _JOINT_BYTES + expected * _JOINT_ROW_BYTES
+    if options.dedup is not None and options.dedup < 1:
+        memory += round(texts * scale)
     return Estimate(
         rows=expected,
         targets=targets,
         pairs=expected * targets,
         seconds=seconds * scale,
         memory_bytes=memory,
-        disk_bytes=0 if joint else round(disk * scale),
+        disk_bytes=round(disk * scale),
         copied_bytes=copied,
         sample_rows=rows,
         threads=threads,
@@ -147,39 +147,44 @@ class _Sample:
     """On disk, of the files that the rows are from."""
     text_bytes: int = 0
     disk_bytes: int = 0
+    held_bytes: int = 0
+    """Kept in memory, where a run would keep it on disk."""
     seconds: float = 0.0
 
 
 def _measure(task: scoring.Task, seconds: float) -> _Sample:
     """Do the work of a run, but for writing, until the time is up or the file ends."""
     options = task.options
-    joint = isinstance(options, SelectOptions) and options.cover
-    scorer = None if joint else scoring.make_scorer(task)[0]
+    search = _search(task, options) if isinstance(options, SelectOptions) and options.cover else None
+    scorer = scoring.make_scorer(task)[0] if search is None else None
     sample = _Sample()
-    kept: list[_core.Texts] = []
     started = time.perf_counter()
     while (batch := _next_batch(task)) is not None:
         # What a stream has read ahead of the rows does not count; of compressed ones it is not known.
         name, (_, byte, _, _) = options.source[0], task.reader.position
         sample.input_bytes = task.reader.bytes_read if name.endswith(_NOT_PLAIN) else byte
         columns = batch.columns()
+        where = None
         if task.filters.are_there:
-            task.filters.add(batch.texts, columns["row"])  # type: ignore[arg-type]
-        scoring.count_tokens(task, batch)
-        if scorer is None:
-            kept.append(batch.texts)
-        else:
+            where = task.filters.add(batch.texts, columns["row"])  # type: ignore[arg-type]
+        tokens = scoring.count_tokens(task, batch)
+        if scorer is not None:
             scorer.score(batch.texts, task.threads)
+            # The score comes to the columns; the table has no more than the journal.
+            sample.disk_bytes += 2 * (_bytes_of(columns) + 8 * len(batch))
+        if search is not None:
+            search.add(batch.texts, None, where, task.threads)
+            sample.disk_bytes += _bytes_of(columns_of(batch, tokens))
         sample.rows += len(batch) + len(batch.rejected)
         sample.text_bytes += batch.texts.total_bytes
-        # The score comes to the columns; the table has no more than the journal.
-        sample.disk_bytes += 2 * (_bytes_of(columns) + 8 * len(batch))
         if time.perf_counter() - started >= seconds:
             break
     else:
         sample.input_bytes = task.reader.bytes_total
-    if joint and kept and isinstance(options, SelectOptions):
-        _try_cover(_core.Texts.concat(kept), task, options)
+    if search is not None:
+        sample.held_bytes = search.stored_bytes + sample.text_bytes
+        sample.disk_bytes += sample.held_bytes
+        search.choose(task.threads)
     sample.seconds = time.perf_counter() - started
     return sample
 
@@ -194,12 +199,12 @@ def _next_batch(task: scoring.Task) -> _core.Batch | None:
         return None
 
 
-def _try_cover(source: _core.Texts, task: scoring.Task, options: SelectOptions) -> None:
+def _search(task: scoring.Task, options: SelectOptions) -> _core.CoverSearch:
     amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
     if options.budget_tokens is not None:
-        # Tokens were counted already; bytes are as good for the time that the search takes.
+        # Tokens are counted besides; bytes are as good for the time that the search takes.
         amounts |= {"budget_tokens": None, "budget_bytes": 4 * options.budget_tokens}
-    _core.cover(source, task.target, **amounts, beta=options.beta, threads=task.threads)
+    return _core.CoverSearch(task.target, **amounts, beta=options.beta)
 
 
 def _bytes_of(columns: Mapping[str, _Column]) -> int:

@@ -4,8 +4,8 @@ A row is left out for one reason, the first of: its size, a piece of an evaluati
 an earlier row that it repeats. A row that is left out neither repeats nor is repeated. Copies of targets may be ranked,
 but not chosen jointly; `cover` finds them by itself, which is too late where repeats are left out before.
 
-Memory: the evaluation rows, nine bytes a row, 16 more a row that is left out for its text, and some 50 a row for equal
-texts. Near duplicates alone need all texts.
+Memory: the evaluation rows, 16 bytes a row that is left out for its text or could not be read, and some 50 a row for
+equal texts. Near duplicates alone need all texts.
 """
 
 from __future__ import annotations
@@ -41,15 +41,25 @@ BY_TEXT = {"contaminated": "contaminated", "copy_of_target": "copies_of_target",
 class Filtered:
     """What the filters found, by positions among the rows that could be read."""
 
-    where: NDArray[np.bool_]
-    """True for rows that may be chosen."""
+    read: int
+    """Rows that could be read."""
+    eligible: int
+    """Those of them that may be chosen."""
+    where: NDArray[np.bool_] | None
+    """True for rows that may be chosen, where near duplicates were looked for; None where `Filters.add` has told it."""
     counts: dict[str, int]
     """Rows left out by each filter; no entry for a text filter that was not asked for."""
     by_text: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
     """For each of `BY_TEXT` the positions left out, rising, and beside each the row that speaks against it: an
     evaluation row, a target, or an earlier row of the sources by its number."""
-    rows: NDArray[np.int64]
-    """The number of the row at each position."""
+    ahead: NDArray[np.int64]
+    """How far numbers of rows are ahead of their positions: int64 (2, m), from which position on, and how much."""
+
+    def numbers(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers of the rows at some positions."""
+        since, by = self.ahead
+        numbers: NDArray[np.int64] = positions + by[np.searchsorted(since, positions, side="right") - 1]
+        return numbers
 
     def columns(self, first: int, sizes: NDArray[np.int64], low: int | None, high: int | None) -> dict[str, _Column]:
         """Return ``left_out`` and ``left_out_by`` of `scores.parquet` for the rows from position `first`."""
@@ -134,9 +144,10 @@ class Filters:
         self._copies = _core.ExactDuplicates() if options.dedup == 1 else None
         self._near = None if options.dedup == 1 else options.dedup
         self._texts: list[_core.Texts] = []
-        self._position = self._small = self._large = 0
-        self._where: list[NDArray[np.bool_]] = []
-        self._rows: list[NDArray[np.int64]] = []
+        self._position = self._small = self._large = self._eligible = 0
+        # Only where it may change once more.
+        self._where: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
+        self._ahead = [np.zeros((2, 1), np.int64)]
         nothing = np.empty((2, 0), np.int64)
         self._found = {reason: [nothing] for reason in BY_TEXT}
 
@@ -155,8 +166,13 @@ class Filters:
         options = self._options
         return self.look_at_texts or options.min_bytes is not None or options.max_bytes is not None
 
-    def add(self, texts: _core.Texts, rows: NDArray[np.int64]) -> None:
-        """Look at the next rows; `rows` are their numbers."""
+    @property
+    def need_all(self) -> bool:
+        """Whether which rows may be chosen is known at the end only, and all texts are held until then."""
+        return self._near is not None
+
+    def add(self, texts: _core.Texts, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Look at the next rows, whose numbers are `rows`; returns True where one may be chosen, as far as known."""
         low, high = self._options.min_bytes, self._options.max_bytes
         sizes = texts.sizes()
         small = np.zeros(len(sizes), np.bool_) if low is None else sizes < low
@@ -172,9 +188,19 @@ class Filters:
             self._leave_out("duplicate", self._copies.add(texts, where, self._threads), where)
         if self._near is not None:
             self._texts.append(texts)
-        self._where.append(where)
-        self._rows.append(rows)
+            self._where.append(where)
+        self._eligible += int(np.count_nonzero(where))
+        self._note_numbers(rows)
         self._position += len(texts)
+        return where
+
+    def _note_numbers(self, rows: NDArray[np.int64]) -> None:
+        """Note where the numbers of rows get further ahead of their positions."""
+        positions = np.arange(self._position, self._position + len(rows))
+        by = rows - positions
+        further = np.flatnonzero(np.diff(by, prepend=self._ahead[-1][1, -1]))
+        if len(further):
+            self._ahead.append(np.stack((positions[further], by[further])))
 
     def _leave_out(self, reason: str, others: NDArray[np.int64], where: NDArray[np.bool_]) -> None:
         """Note rows with another that speaks against them, -1 for none."""
@@ -184,17 +210,15 @@ class Filters:
 
     def finish(self) -> Filtered:
         """Return what was found, after the last batch; near duplicates are looked for now."""
-        # A shard may have no row.
-        where = np.concatenate([np.empty(0, np.bool_), *self._where])
-        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
+        read, where = self._position, None
         if self._near is not None:
+            where = np.concatenate(self._where)
             earlier = self._near_duplicates(self._near, where)
             self._position = 0
             self._leave_out("duplicate", earlier, where)
+            self._eligible = int(np.count_nonzero(where))
         found = {reason: np.concatenate(parts, axis=1) for reason, parts in self._found.items()}
         by_text = {reason: (positions, others) for reason, (positions, others) in found.items()}
-        positions, others = by_text["duplicate"]
-        by_text["duplicate"] = positions, rows[others]
         counts = dict(zip(BY_SIZE, (self._small, self._large), strict=True))
         asked = {
             "contaminated": self._contamination is not None,
@@ -202,7 +226,13 @@ class Filters:
             "duplicate": self._options.dedup is not None,
         }
         counts |= {BY_TEXT[reason]: len(by_text[reason][0]) for reason in BY_TEXT if asked[reason]}
-        return Filtered(where=where, counts=counts, by_text=by_text, rows=rows)
+        ahead = np.concatenate(self._ahead, axis=1)
+        filtered = Filtered(
+            read=read, eligible=self._eligible, where=where, counts=counts, by_text=by_text, ahead=ahead
+        )
+        positions, others = by_text["duplicate"]
+        by_text["duplicate"] = positions, filtered.numbers(others)
+        return filtered
 
     def _near_duplicates(self, threshold: float, where: NDArray[np.bool_]) -> NDArray[np.int64]:
         source = _core.Texts.concat(self._texts)

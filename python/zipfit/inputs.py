@@ -76,11 +76,11 @@ def to_texts(data: Any, *, text: str | None, side: Side, threads: int | None = N
     if isinstance(data, os.PathLike):
         return _core.Texts.from_files([os.fspath(data)], DEFAULT_TEXT if text is None else text, side, threads)
     if is_hf_dataset(data):
-        column = _choose_column(data.column_names, text, side)
+        column = choose_column(data.column_names, text, side)
         # As Arrow and not as Python objects; select_columns keeps the rows and their order of a filtered dataset.
         return _core.Texts.from_arrow(data.select_columns([column]).with_format("arrow")[:], column, side)
     if is_instance(data, "pandas", "DataFrame"):
-        return _from_pandas_series(data[_choose_column(list(data.columns), text, side)], side)
+        return _from_pandas_series(data[choose_column(list(data.columns), text, side)], side)
     if is_instance(data, "pandas", "Series"):
         _refuse_text(text, data, side)
         return _from_pandas_series(data, side)
@@ -162,7 +162,8 @@ def quoted(names: Sequence[object]) -> str:
     return f'"{escaped}"' if len(escaped) <= _QUOTED_CHARS else f'"{escaped[:_QUOTED_CHARS]}..."'
 
 
-def _choose_column(names: Sequence[Any], text: str | None, side: str) -> Any:
+def choose_column(names: Sequence[Any], text: str | None, side: str) -> Any:
+    """Return the column that holds the texts: the one that `text` names, else ``"text"``, else the only one."""
     if text is not None:
         if text not in names:
             message = f"{side} has the columns {quoted(names)}, and {quoted([text])} is not one of them"

@@ -1,10 +1,15 @@
-"""Joint selection out of files: all texts are read, then rows are chosen one after another."""
+"""Joint selection out of files: rows are taken apart batch by batch, then chosen one after another.
+
+No text outlives its batch, unless near duplicates are looked for: what the search reads again waits on disk, and so do
+the places of all rows. Memory: the target's index, a fixed number of batches, 24 bytes a row.
+"""
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,16 +18,18 @@ from zipfit.covering import Cover, shortfall
 from zipfit.filtering import nothing_left
 from zipfit.options import COVER_CHOOSERS
 from zipfit.progress import rows_bar
-from zipfit.scoring import ALL_REJECTED, bad_row, check_rejected, count_tokens, read_batches, rejected_line
+from zipfit.scoring import all_rejected, check_rejected, count_tokens, read_batches, rejected_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.filtering import Filtered
+    from zipfit.journal import Journal
     from zipfit.options import SelectOptions
     from zipfit.scoring import Task
+    from zipfit.workplace import Workplace
 
-__all__ = ["Chosen", "choose_jointly"]
+__all__ = ["Chosen", "choose_jointly", "columns_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,8 @@ class Chosen:
     """Bytes or tokens of the chosen rows, whichever the budget is of; None without one."""
     left_out: tuple[NDArray[np.int64], list[str], NDArray[np.int64], _core.Places]
     """Rows, why, the row that speaks against each, and places."""
-    rejected: list[_core.RejectedRow]
+    rows: Journal
+    """Of all rows."""
 
     def write_left_out(self, output: _core.Output, reader: _core.Reader) -> _core.OutputFile:
         """List the rows that filters, or the search itself, left out."""
@@ -48,86 +56,116 @@ class Chosen:
 
     def write_rejected(self, output: _core.Output) -> _core.OutputFile:
         """List the rows that could not be read."""
-        return output.write_pieces(writing.REJECTED_NAME, map(rejected_line, self.rejected))
+        return output.write_pieces(writing.REJECTED_NAME, rejected_lines(self.rows))
 
 
-def choose_jointly(task: Task, options: SelectOptions) -> Chosen:
+def choose_jointly(task: Task, options: SelectOptions, work: Workplace) -> Chosen:
     """Read all rows and choose, as `zipfit.cover` does."""
-    texts: list[_core.Texts] = []
-    places: list[_core.Places] = []
-    tokens: list[NDArray[np.int64]] = []
-    rejected: list[_core.RejectedRow] = []
+    search = _core.CoverSearch(
+        task.target,
+        **{name: getattr(options, name) for name in COVER_CHOOSERS},
+        beta=options.beta,
+        directory=os.fspath(work.directory),
+    )
+    rows = work.open_rows()
     filters = task.filters
-    for batch, _ in read_batches(task, "reading"):
-        texts.append(batch.texts)
-        places.append(batch.places)
-        rejected += batch.rejected
-        check_rejected(options, len(rejected), batch.rejected)
-        if (counted := count_tokens(task, batch)) is not None:
-            tokens.append(counted)
-        filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
-    source = _core.Texts.concat(texts)
-    if not len(source):
-        raise bad_row(rejected[0], ALL_REJECTED)
+    held: list[tuple[_core.Texts, NDArray[np.int64] | None]] = []
+    rejected = 0
+    for batch, batch_progress in read_batches(task, "reading"):
+        rejected += len(batch.rejected)
+        check_rejected(options, rejected, batch.rejected)
+        tokens = count_tokens(task, batch) if options.budget_tokens is not None else None
+        where = filters.add(batch.texts, batch.columns()["row"])  # type: ignore[arg-type]
+        rows.append({"rejected": batch.rejected}, columns_of(batch, tokens))
+        if filters.need_all:
+            held.append((batch.texts, tokens))
+        else:
+            search.add(batch.texts, tokens, where, task.threads, batch_progress)
     filtered = filters.finish()
-    costs = np.concatenate(tokens) if tokens else None
-    with rows_bar(len(source), "covering") as progress:
-        found = _core.cover(
-            source,
-            task.target,
-            **{name: getattr(options, name) for name in COVER_CHOOSERS},
-            tokens=costs,
-            beta=options.beta,
-            where=filtered.where,
-            threads=task.threads,
-            progress=progress,
-        )
-    if options.budget_bytes is not None:
-        costs = source.sizes()
-    return _chosen(found, filtered, rejected, _core.Places.concat(places), costs)
+    if not filtered.read:
+        raise all_rejected(rows)
+    first = 0
+    for texts, tokens in held:
+        # Near duplicates were looked for, so that which rows may be chosen is known only now.
+        allowed = None if filtered.where is None else filtered.where[first : first + len(texts)]
+        search.add(texts, tokens, allowed, task.threads)
+        first += len(texts)
+    del held
+    with rows_bar(filtered.eligible, "covering") as progress:
+        found = search.choose(task.threads, progress)
+    return _chosen(found, filtered, rejected, rows, options)
 
 
-def _chosen(
-    found: _core.Cover,
-    filtered: Filtered,
-    rejected: list[_core.RejectedRow],
-    places: _core.Places,
-    costs: NDArray[np.int64] | None,
-) -> Chosen:
+def columns_of(batch: _core.Batch, tokens: NDArray[np.int64] | None) -> dict[str, Any]:
+    """Return what is kept on disk of each row of a batch, besides its text."""
+    columns = batch.places.columns() | {"size": batch.texts.sizes()}
+    return columns if tokens is None else columns | {"tokens": tokens}
+
+
+def _taken(rows: Journal, positions: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return what is kept of the rows at some positions, which may come in any order."""
+    order = np.argsort(positions, kind="stable")
+    rising = positions[order]
+    parts: list[dict[str, NDArray[Any]]] = []
+    first = 0
+    for _, columns in rows.records():
+        batch = {name: np.asarray(column) for name, column in columns.items()}
+        count = len(batch["size"])
+        part = slice(*np.searchsorted(rising, (first, first + count)))
+        parts.append({name: column[rising[part] - first] for name, column in batch.items()})
+        first += count
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _chosen(found: _core.Cover, filtered: Filtered, rejected: int, rows: Journal, options: SelectOptions) -> Chosen:
     """Put the numbers of rows in place of positions among those that could be read."""
-    rows, read = filtered.rows, len(filtered.rows)
     copies_before = len(filtered.by_text["copy_of_target"][0])
     copies_of_target = copies_before + len(found.copies_of_target)
-    eligible = int(np.count_nonzero(filtered.where))
+    eligible = filtered.eligible
     if note := nothing_left(filtered.counts, eligible) or shortfall(found, eligible + copies_before, copies_of_target):
         warnings.warn(note, UserWarning, stacklevel=4)
     left_out = filtered.counts | {
         "copies_of_target": copies_of_target,
         "duplicates": len(filtered.by_text["duplicate"][0]) + len(found.duplicates),
     }
-    considered = read - sum(left_out.values())
-    counts = {"read": read + len(rejected), "considered": considered, "rejected": len(rejected), **left_out}
+    read = filtered.read + rejected
+    considered = filtered.read - sum(left_out.values())
+    counts = {"read": read, "considered": considered, "rejected": rejected, **left_out, "selected": len(found.rows)}
     duplicates, copies = found.duplicates, found.copies_of_target
+    copies_by_row = np.column_stack((filtered.numbers(copies[:, 0]), copies[:, 1]))
+    duplicates_by_row = filtered.numbers(duplicates)
     selection = Cover(
-        rows[found.rows],
+        filtered.numbers(found.rows),
         found.scores,
         coverage=found.coverage,
-        copies_of_target=np.column_stack((rows[copies[:, 0]], copies[:, 1])),
-        duplicates=rows[duplicates],
-        provenance={"sources": read + len(rejected)},
+        copies_of_target=copies_by_row,
+        duplicates=duplicates_by_row,
+        provenance={"sources": read},
     )
     positions = [*(at for at, _ in filtered.by_text.values()), duplicates[:, 0], copies[:, 0]]
-    others = [*(other for _, other in filtered.by_text.values()), rows[duplicates[:, 1]], copies[:, 1]]
+    others = [*(other for _, other in filtered.by_text.values()), duplicates_by_row[:, 1], copies[:, 1]]
     names = [*filtered.by_text, "duplicate", "copy_of_target"]
     reasons = [name for name, part in zip(names, positions, strict=True) for _ in part]
     order = np.argsort(np.concatenate(positions), kind="stable")
     at = np.concatenate(positions)[order]
+    taken = _taken(rows, np.concatenate((found.rows, at)))
+    places = _core.Places.from_columns(taken)
+    chosen = np.arange(len(found.rows))
+    unit = {"size": options.budget_bytes, "tokens": options.budget_tokens}
+    spent = [int(taken[name][chosen].sum()) for name, budget in unit.items() if budget is not None]
     return Chosen(
         selection=selection,
-        places=places.take(found.rows),
-        counts={**counts, "selected": len(found.rows)},
+        places=places.take(chosen),
+        counts=counts,
         beta=found.beta,
-        spent=None if costs is None else int(costs[found.rows].sum()),
-        left_out=(rows[at], [reasons[index] for index in order], np.concatenate(others)[order], places.take(at)),
-        rejected=rejected,
+        spent=spent[0] if spent else None,
+        left_out=(
+            filtered.numbers(at),
+            [reasons[index] for index in order],
+            np.concatenate(others)[order],
+            places.take(np.arange(len(chosen), len(places))),
+        ),
+        rows=rows,
     )

@@ -48,6 +48,8 @@ class Journal:
         Made if it is not there.
     key
         What the run depends on, ready for JSON. A journal that is there must have been made with an equal one.
+    outlasts
+        Whether it is to outlast a power cut. False: it is of no use to another run.
 
     Raises
     ------
@@ -57,8 +59,9 @@ class Journal:
         The file cannot be read or written.
     """
 
-    def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, key: Mapping[str, Any], *, outlasts: bool = True) -> None:
         self.path = path
+        self._outlasts = outlasts
         self.batches = 0
         """Records in it."""
         self.last: dict[str, Any] | None = None
@@ -93,7 +96,7 @@ class Journal:
         head = json.dumps({"said": dict(said), "layout": layout}).encode() + b"\n"
         self._write(_framed(head + b"".join(pieces)))
         self._count(dict(said))
-        if time.monotonic() - self._synced >= _SYNC_SECONDS:
+        if self._outlasts and time.monotonic() - self._synced >= _SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:

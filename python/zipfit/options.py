@@ -170,7 +170,7 @@ class SelectOptions(ScoreOptions):
     group
         ``top_k`` rows of each group are chosen. None: no groups.
     cover
-        Choose rows jointly, as `zipfit.cover` does; the texts are held in memory. False: by a score of each row.
+        Choose rows jointly, as `zipfit.cover` does. False: by a score of each row.
     beta
         As in `zipfit.cover`; None: derived from the budget.
     sample, seed
@@ -243,7 +243,7 @@ def check(options: SelectOptions) -> None:
             text = _core.Texts.from_iterable(["a text"], "source")
             amounts = {name: getattr(options, name) for name in COVER_CHOOSERS}
             with _names_of_options():
-                _core.cover(text, text, **amounts, tokens=tokens, beta=options.beta, threads=1)
+                _core.CoverSearch(text, **amounts, beta=options.beta)
         else:
             choose(Ranking(np.zeros(1), one), options, None, tokens, one)
 

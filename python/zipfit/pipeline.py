@@ -2,7 +2,7 @@
 
 A selection by scores goes through their table, `scores.parquet`, whether that was made just now or by an earlier run:
 the chosen rows are copied from the sources at the end, which reads them a second time. Memory: what scoring takes (see
-``scoring``), then 16 bytes a row, 24 where sizes matter, and some 60 a chosen row. Joint selection holds all texts.
+``scoring``), then 16 bytes a row, 24 where sizes matter, and some 60 a chosen row.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def select(options: SelectOptions) -> Result:
             work.refuse_unfinished(options.output, journal_alone=True)
             if options.resume and run.is_done(scoring.parameters_of(task, {}), None, task):
                 return run.done()
-            chosen = choose_jointly(task, options)
+            chosen = choose_jointly(task, options, work)
             parameters = scoring.parameters_of(task, {"beta": chosen.beta})
             run.counts, run.beta, run.spent = chosen.counts, chosen.beta, chosen.spent
             rejected = [] if options.on_bad_row == "error" else [chosen.write_rejected(output)]

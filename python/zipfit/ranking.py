@@ -164,7 +164,7 @@ class Ranking:
         k = whole_number(k, "top_k")
         mask, eligible = self._combined(where)
         if k > eligible:
-            warnings.warn(_all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
+            warnings.warn(all_selected("top_k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.top_k(self.order, mask, min(k, max(len(self), 1)))
         return self._select(rows, mask, chooser="top_k", top_k=k)
 
@@ -301,7 +301,7 @@ class Ranking:
         seed = _seed(seed)
         mask, eligible = self._combined(where)
         if k > eligible:
-            warnings.warn(_all_selected("k", k, eligible), UserWarning, stacklevel=2)
+            warnings.warn(all_selected("k", k, eligible), UserWarning, stacklevel=2)
         rows = _core.sample(self._scores, mask, min(k, max(len(self), 1)), temperature, seed)
         return self._select(rows, mask, chooser="sample", k=k, temperature=temperature, seed=seed)
 
@@ -381,7 +381,8 @@ def _seed(value: Any) -> int:
     return int(value)
 
 
-def _all_selected(name: str, k: int, eligible: int) -> str:
+def all_selected(name: str, k: int, eligible: int) -> str:
+    """Say that fewer rows than asked for can be chosen."""
     return f"{name} is {k}, but only {eligible} rows can be chosen; all of them are selected"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class Scorer:
     """Scores batches of source texts against one target set.
 
     Scores are those of `zipfit.rank` to the last bit, however the source is cut into batches. Threads may share a
-    scorer. Pickled, it is its targets and parameters, so that worker processes can be handed one.
+    scorer. Pickled, it is its targets and parameters, so that worker processes can be handed one; a process that is
+    handed the same one again, with each of many tasks, prepares it once.
 
     Parameters
     ----------
@@ -129,7 +131,7 @@ class Scorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         parameters = (self.metric, self.compressor, self.aggregate)
-        return _unpickle, (_core.__version__, self._core.target.to_list(), *parameters)
+        return _unpickle, (_core.__version__, tuple(self._core.target.to_list()), *parameters)
 
 
 def describe(scorer: _core.Scorer) -> dict[str, Any]:
@@ -147,11 +149,18 @@ def describe(scorer: _core.Scorer) -> dict[str, Any]:
     }
 
 
-def _unpickle(version: str, target: list[bytes], metric: str, compressor: str, aggregate: str) -> Scorer:
+def _unpickle(version: str, target: tuple[bytes, ...], metric: str, compressor: str, aggregate: str) -> Scorer:
     if version != _core.__version__:
         message = f"this Scorer was pickled by zipfit {version}, and here is zipfit {_core.__version__}"
         raise MismatchError(message + "; scores could differ, so use one version everywhere")
     scorer = Scorer.__new__(Scorer)
-    # One thread, because the process that unpickles is usually one of many.
-    scorer._core = _core.Scorer(_core.Texts.from_iterable(target, "target"), metric, compressor, aggregate, 1)
+    scorer._core = _prepared(target, metric, compressor, aggregate)
     return scorer
+
+
+# Frameworks pickle a scorer with every task, and preparing costs some thousand times what unpickling does. A few, for
+# pipelines that score against several target sets; what is kept is the targets and their index.
+@functools.lru_cache(maxsize=4)
+def _prepared(target: tuple[bytes, ...], metric: str, compressor: str, aggregate: str) -> _core.Scorer:
+    # One thread, because the process that unpickles is usually one of many.
+    return _core.Scorer(_core.Texts.from_iterable(target, "target"), metric, compressor, aggregate, 1)

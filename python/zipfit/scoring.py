@@ -39,6 +39,7 @@ __all__ = [
     "ALL_REJECTED",
     "Scored",
     "Task",
+    "all_rejected",
     "bad_row",
     "check_rejected",
     "count_tokens",
@@ -47,6 +48,7 @@ __all__ = [
     "parameters_of",
     "read_batches",
     "rejected_line",
+    "rejected_lines",
     "score_rows",
     "set_up",
 ]
@@ -189,7 +191,7 @@ def score_rows(task: Task, scorer: _core.Scorer, output: _core.Output, work: Wor
         outputs = _write_table(task, output, journal, filtered)
         scored = task.reader.position[3] - rejected
         if not scored and task.options.shard is None:
-            error = _all_rejected(journal)
+            error = all_rejected(journal)
             # There is nothing to go on with.
             journal.close()
             work.clear()
@@ -367,11 +369,12 @@ def _write_table(
         position += len(sizes)
     outputs = [writer.finish()]
     if options.on_bad_row == "skip":
-        outputs.append(output.write_pieces(REJECTED_NAME, _rejected_lines(journal)))
+        outputs.append(output.write_pieces(REJECTED_NAME, rejected_lines(journal)))
     return outputs
 
 
-def _rejected_lines(journal: Journal) -> Iterator[bytes]:
+def rejected_lines(journal: Journal) -> Iterator[bytes]:
+    """Return the lines of ``rejected.jsonl``."""
     for said, _ in journal.records():
         for row in said["rejected"]:
             yield rejected_line(row)
@@ -382,7 +385,8 @@ def rejected_line(row: Mapping[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
-def _all_rejected(journal: Journal) -> BadRowError:
+def all_rejected(journal: Journal) -> BadRowError:
+    """Return the error that no row is left."""
     said, _ = next(journal.records())
     return bad_row(said["rejected"][0], ALL_REJECTED)
 

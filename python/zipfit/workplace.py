@@ -1,4 +1,4 @@
-"""``.zipfit/``, what a run has in its output directory while it works: a lock, the journal, and copies of inputs.
+"""``.zipfit/``, what a run has in its output directory while it works: a lock, the journal, and what it reads again.
 
 The lock is the file system's own (``flock``; on Linux it holds over NFS, too), so that it ends with its process,
 however that ends. Two runs in one directory at once: the second is refused.
@@ -34,29 +34,42 @@ __all__ = ["NAME", "Workplace", "hold"]
 NAME = ".zipfit"
 """Of the directory, in the output directory."""
 
-JOURNAL, LOCK, SPOOL = "journal", "lock", "spool"
+JOURNAL, LOCK, ROWS, SPOOL = "journal", "lock", "rows", "spool"
 
 
 class Workplace:
     """The directory of a run that holds its lock."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
+        """The one of this name, which is there."""
         self._journal: Journal | None = None
         self.spool = Spool(directory / SPOOL)
         """Of the inputs that are copied before they are read."""
+        self._rows: Journal | None = None
         self.after_bad_rows = ""
         """What to add to a command that a bad row has ended."""
 
     @property
     def journal_path(self) -> Path:
         """Where the journal is, if there is one."""
-        return self._directory / JOURNAL
+        return self.directory / JOURNAL
 
     def open_journal(self, key: Mapping[str, Any]) -> Journal:
         """Open the journal of a run that depends on `key`, or begin it."""
         self._journal = Journal(self.journal_path, key)
         return self._journal
+
+    def open_rows(self) -> Journal:
+        """Open a journal of rows that this run alone reads again; it ends with the run."""
+        self._rows = Journal(self.directory / ROWS, {}, outlasts=False)
+        return self._rows
+
+    def drop_rows(self) -> None:
+        """Remove the journal that `open_rows` gives, of this run or of one that was killed."""
+        if self._rows is not None:
+            self._rows.close()
+        (self.directory / ROWS).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def settled(self) -> Iterator[None]:
@@ -135,6 +148,7 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
     with _locked(directory / LOCK, output):
         work = Workplace(directory)
         try:
+            work.drop_rows()
             if overwrite and not resume:
                 work.clear()
             elif not resume:
@@ -142,6 +156,8 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
             with work.settled():
                 yield work
         finally:
+            with contextlib.suppress(OSError):
+                work.drop_rows()
             # While the lock is held: nobody else may have opened the file in between.
             # (Where open files cannot be removed, it stays.)
             with contextlib.suppress(OSError):

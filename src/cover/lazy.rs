@@ -16,17 +16,17 @@
 use std::cmp::Reverse;
 
 use super::features::FeatureCounter;
-use super::postings::{Packer, Postings, Unit};
+use super::postings::Postings;
 use super::queue::{Look, Queue};
-use super::{Candidates, Chosen};
+use super::rows::Candidates;
+use super::{Budget, Chosen, Pick};
 use crate::error::Result;
-use crate::ngrams::{Counter, Ngrams};
+use crate::ngrams::Ngrams;
 use crate::parallel::{self, Control};
-use crate::texts::Texts;
 
-/// Rows that a thread takes at a time in the first pass. A row takes some 20 to 60 us; more would leave threads idle at the
+/// Rows that a thread bounds at a time at the beginning. A row takes some 2 to 6 us; more would leave threads idle at the
 /// end, fewer would make the common counter felt.
-const CHUNK_ROWS: usize = 32;
+const CHUNK_ROWS: usize = 128;
 
 /// Rows that are looked at again together: as many at first in each step, then twice as many each time, until the best
 /// row is one that was looked at. Fewer leave threads idle or waiting for each other, more look at rows in vain.
@@ -35,87 +35,68 @@ const FIRST_BATCH: usize = 32;
 /// The most rows that are looked at again together; arbitrary (some milliseconds).
 const LARGEST_BATCH: usize = 4096;
 
+/// What a search goes by.
+pub(super) struct Task<'a> {
+    pub(super) candidates: &'a Candidates,
+    /// Candidates that may not be chosen after all, rising.
+    pub(super) left_out: &'a [u32],
+    pub(super) ngrams: &'a Ngrams,
+    pub(super) budget: Budget,
+    pub(super) beta: f64,
+    pub(super) threads: usize,
+    pub(super) control: &'a Control,
+}
+
 /// Choose until no candidate is left that fits and adds anything.
-pub(super) fn choose(
-    source: &Texts,
-    ngrams: &Ngrams,
-    candidates: &Candidates,
-    beta: f64,
-    threads: usize,
-    control: &Control,
-) -> Result<Chosen> {
-    let state = State::new(ngrams, beta);
-    let task = Task { source, ngrams, candidates, threads, control };
-    if fits_bytes(ngrams.weights().len(), candidates.rows.len(), candidates.bytes) {
-        Search::<u8>::begin(&task, state)?.run()
-    } else {
-        Search::<u16>::begin(&task, state)?.run()
-    }
+pub(super) fn choose(task: &Task) -> Result<Chosen> {
+    Lazy::begin(task)?.run()
 }
 
-/// Whether rows are packed in bytes, and not in units of two. However short a row is, its two runs have to get from the
-/// first number to the last: up to a unit for every 255 numbers in the one, and two in the other. These may be as many
-/// as the row has bytes, that is somewhat more than it has n-grams.
-fn fits_bytes(ngrams: usize, rows: usize, bytes: u64) -> bool {
-    3 * (ngrams as u64 / u64::from(u8::MAX)) * rows as u64 <= bytes
-}
-
-struct Task<'a> {
-    source: &'a Texts,
-    ngrams: &'a Ngrams,
-    candidates: &'a Candidates<'a>,
-    threads: usize,
-    control: &'a Control,
-}
-
-struct Search<'a, U> {
+struct Lazy<'a> {
     task: &'a Task<'a>,
     queue: Queue,
-    /// Of each candidate.
-    postings: Vec<Postings<U>>,
     state: State<'a>,
     /// Rows chosen until now.
     step: u32,
 }
 
-impl<'a, U: Unit> Search<'a, U> {
-    /// Take all candidates apart, and bound what each adds to nothing.
-    fn begin(task: &'a Task<'a>, state: State<'a>) -> Result<Search<'a, U>> {
-        let Task { source, ngrams, candidates, threads, control } = *task;
-        let mut first = Vec::new();
-        first.resize_with(candidates.rows.len(), || (Postings::none(), 0.0));
-        let scratch = || Ok((Counter::new(ngrams), Packer::default()));
-        parallel::fill_rows(&mut first, 1, CHUNK_ROWS, threads, control, scratch, |(counter, packer), at, chunk| {
-            for (&row, (postings, score)) in candidates.rows[at..].iter().zip(chunk) {
-                let text = source.get(row);
-                counter.count(text, |id, count| packer.push(id, count));
-                *postings = packer.finish(ngrams.weights().len(), text.len());
-                *score = state.bound(postings);
+impl<'a> Lazy<'a> {
+    /// Bound what each candidate adds to nothing.
+    fn begin(task: &'a Task<'a>) -> Result<Lazy<'a>> {
+        let Task { candidates, left_out, ngrams, beta, threads, control, .. } = *task;
+        let state = State::new(ngrams, beta);
+        let rows = 0..candidates.len() as u32;
+        let mut looks: Vec<Look> = rows.map(|index| Look { score: 0.0, index: Reverse(index), step: 0 }).collect();
+        let buffer = || Ok(Vec::new());
+        parallel::fill_rows(&mut looks, 1, CHUNK_ROWS, threads, control, buffer, |buffer, _, looks| {
+            for look in looks {
+                let Reverse(index) = look.index;
+                if left_out.binary_search(&index).is_err() {
+                    look.score = state.bound(&candidates.postings(index, buffer)?);
+                }
             }
             Ok(())
         })?;
-        let looks = first.iter().zip(0..).filter(|((_, score), _)| *score > 0.0);
-        let looks = looks.map(|(&(_, score), index)| Look { score, index: Reverse(index), step: 0 });
-        let queue = Queue::new(looks.collect());
-        let postings = first.into_iter().map(|(postings, _)| postings).collect();
-        Ok(Search { task, queue, postings, state, step: 0 })
+        looks.retain(|look| look.score > 0.0);
+        Ok(Lazy { task, queue: Queue::new(looks), state, step: 0 })
     }
 
     fn run(mut self) -> Result<Chosen> {
-        let candidates = self.task.candidates;
+        let Task { candidates, budget, .. } = *self.task;
         let mut counter = FeatureCounter::new(self.task.ngrams);
-        let mut left = candidates.budget;
+        let mut left = budget.amount();
         let mut chosen = Chosen::default();
         let mut batch = FIRST_BATCH;
         // What the row on top adds, once that was found and not only bounded, and its n-grams.
         let mut found: Option<(u32, f64)> = None;
         let mut features = Vec::new();
+        let mut buffer = Vec::new();
         while let Some(top) = self.queue.peek() {
             self.task.control.check()?;
             let Reverse(index) = top.index;
-            let row = candidates.rows[index as usize];
-            let text = self.task.source.get(row);
-            if candidates.cost(row) > left {
+            let head = candidates.head(index, &mut buffer)?;
+            let cost = budget.cost(head.bytes.into(), head.tokens);
+            if cost > left {
                 chosen.passed_over = true;
                 self.queue.pop();
             } else if top.step < self.step {
@@ -123,8 +104,8 @@ impl<'a, U: Unit> Search<'a, U> {
                 batch = (2 * batch).min(LARGEST_BATCH);
             } else if let Some((_, gained)) = found.filter(|&(found, _)| found == index) {
                 self.queue.pop();
-                left -= candidates.cost(row);
-                chosen.rows.push((row, gained));
+                left -= cost;
+                chosen.rows.push(Pick { row: head.row as usize, bytes: head.bytes as usize, cost, gained });
                 self.state.add(&features);
                 self.step += 1;
                 batch = FIRST_BATCH;
@@ -132,12 +113,13 @@ impl<'a, U: Unit> Search<'a, U> {
             } else {
                 // Its bound was the largest; what it really adds may put another row on top.
                 features.clear();
-                features.extend(counter.features(text));
+                features.extend(counter.features(candidates.text(&head, &mut buffer)?));
                 let gained = self.state.gain(&features);
                 found = Some((index, gained));
                 self.queue.pop();
                 if gained > 0.0 {
-                    self.queue.push(Look { score: gained / text.len() as f64, index: Reverse(index), step: self.step });
+                    let score = gained / f64::from(head.bytes);
+                    self.queue.push(Look { score, index: Reverse(index), step: self.step });
                 }
             }
         }
@@ -153,25 +135,17 @@ impl<'a, U: Unit> Search<'a, U> {
         {
             looks.extend(self.queue.pop());
         }
-        let (state, postings, step) = (&self.state, &self.postings, self.step);
-        let threads = self.task.threads;
-        // Rows are counted as done once, in the first pass.
+        let (state, candidates, step) = (&self.state, self.task.candidates, self.step);
+        // Rows are counted as done once, at the beginning.
         let control = self.task.control.without_progress();
-        parallel::fill_rows(
-            &mut looks,
-            1,
-            FIRST_BATCH / 2,
-            threads,
-            &control,
-            || Ok(()),
-            |(), _, looks| {
-                for look in looks {
-                    look.score = state.bound(&postings[look.index.0 as usize]);
-                    look.step = step;
-                }
-                Ok(())
-            },
-        )?;
+        let (chunk, buffer) = (FIRST_BATCH / 2, || Ok(Vec::new()));
+        parallel::fill_rows(&mut looks, 1, chunk, self.task.threads, &control, buffer, |buffer, _, looks| {
+            for look in looks {
+                look.score = state.bound(&candidates.postings(look.index.0, buffer)?);
+                look.step = step;
+            }
+            Ok(())
+        })?;
         for look in looks {
             self.queue.push(look);
         }
@@ -221,7 +195,7 @@ impl<'a> State<'a> {
     }
 
     /// No less than [`State::gain`] of a row gives, in whatever order, per byte, now and ever after.
-    fn bound<U: Unit>(&self, postings: &Postings<U>) -> f64 {
+    fn bound(&self, postings: &Postings) -> f64 {
         if postings.units() == 0 {
             return 0.0;
         }

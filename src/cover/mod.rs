@@ -26,9 +26,11 @@
 //! # Cost
 //! One pass over all rows, by all threads, at some 20 to 45 ns a byte a thread; then a search, of which each step looks
 //! at some rows again (on a pool of 250,000 rows at eight hundred, on one of 20,000 at three hundred), at 3 to 4 us each
-//! (`lazy.rs`). Memory: the texts, which the caller holds, and about as much again for the packed n-grams of all rows
-//! (a little more than a byte each, two where rows are short beside the target: `lazy.rs`); 60 bytes a row; 50 bytes an
-//! n-gram of the target and 4 more a thread.
+//! (`lazy.rs`).
+//!
+//! Memory: 50 bytes an n-gram of the target and 4 more a thread; 24 bytes a row; and what is read again of each row, its
+//! text and the packed n-grams in it, about as much again (a little more than a byte each, two where a row is short
+//! beside the target: `postings.rs`). [`cover`] keeps these in memory, a [`Search`] in a [`Store`] of the caller's.
 //!
 //! Best when the budget is a small part of the pool. Reading files and writing rows belong to `read` and `write`; rows
 //! by a score of their own to [`rank`](crate::rank) and [`select`](crate::select).
@@ -44,34 +46,65 @@ mod lazy;
 mod naive;
 mod postings;
 mod queue;
+mod rows;
+mod search;
+mod store;
 
-use crate::duplicates::ExactDuplicates;
+pub use search::Search;
+pub use store::Store;
+
 use crate::error::{Cause, Error, Result, Side};
-use crate::ngrams::{MAX_N, MIN_N, Ngrams};
+use crate::ngrams::{MAX_N, MIN_N};
 use crate::parallel::Control;
 use crate::texts::Texts;
 
 /// How much to choose.
 #[derive(Clone, Copy, Debug)]
-pub enum Budget<'a> {
+pub enum Budget {
     /// Bytes of text.
     Bytes(u64),
-    /// Tokens, and how many each row has.
-    Tokens(u64, &'a [i64]),
+    /// Tokens, of which each row has a number.
+    Tokens(u64),
     /// Rows.
     Rows(u64),
+}
+
+impl Budget {
+    fn amount(self) -> u64 {
+        match self {
+            Budget::Bytes(amount) | Budget::Tokens(amount) | Budget::Rows(amount) => amount,
+        }
+    }
+
+    /// What a row takes of it.
+    fn cost(self, bytes: u64, tokens: u64) -> u64 {
+        match self {
+            Budget::Bytes(_) => bytes,
+            Budget::Tokens(_) => tokens,
+            Budget::Rows(_) => 1,
+        }
+    }
 }
 
 /// What to choose, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// How much.
-    pub budget: Budget<'a>,
+    pub budget: Budget,
+    /// Tokens of each row; goes with a budget of tokens.
+    pub tokens: Option<&'a [i64]>,
     /// Occurrences at which an n-gram is half covered; `None`: max(1, budget bytes / |P|), a budget of rows or tokens
     /// converted by the mean size of the rows that may be chosen.
     pub beta: Option<f64>,
     /// `false` leaves a row out, as if it were not there; `None` keeps all.
     pub keep: Option<&'a [bool]>,
+}
+
+impl Options<'_> {
+    fn tokens_of(&self, row: usize) -> u64 {
+        // Checked not to be negative.
+        self.tokens.map_or(0, |tokens| tokens[row].unsigned_abs())
+    }
 }
 
 /// Rows chosen together.
@@ -103,8 +136,8 @@ const BETAS: std::ops::RangeInclusive<f64> = 1e-9..=1e15;
 /// Choose rows that together cover the n-grams of the target.
 ///
 /// # Errors
-/// [`Cause::EmptyTarget`]; [`Cause::Parameter`] for a budget of 0, a beta that is not above 0, a negative number of
-/// tokens, a target without three bytes in a row, or too many n-grams; [`Cause::Interrupted`].
+/// [`Cause::EmptyTarget`]; [`Cause::Parameter`] for a budget of 0, a beta that is not above 0, tokens that are missing,
+/// of no use or negative, a target without three bytes in a row, or too many n-grams; [`Cause::Interrupted`].
 ///
 /// # Examples
 /// ```
@@ -113,7 +146,7 @@ const BETAS: std::ops::RangeInclusive<f64> = 1e-9..=1e15;
 ///
 /// let target = Texts::from_iter(["red green", "blue"]);
 /// let source = Texts::from_iter(["red green", "red", "reds", "green", "greens", "blue sky"]);
-/// let options = Options { budget: Budget::Rows(3), beta: Some(1.0), keep: None };
+/// let options = Options { budget: Budget::Rows(3), tokens: None, beta: Some(1.0), keep: None };
 /// let cover = cover(&source, &target, &options, 1, &Control::default())?;
 /// assert_eq!(cover.copies_of_target, [(0, 0)]);
 /// assert_eq!(cover.rows, [3, 5, 1]);
@@ -126,10 +159,9 @@ pub fn cover(
     threads: usize,
     control: &Control,
 ) -> Result<Cover> {
-    let plan = Plan::new(source, target, options, threads, control)?;
-    let ngrams = Ngrams::new(target, control)?;
-    let chosen = lazy::choose(source, &ngrams, &plan.candidates, plan.beta, threads, control)?;
-    Ok(plan.finish(source, &chosen, ngrams.weights().iter().sum()))
+    let mut search = Search::new(target, options.budget, options.beta, control)?;
+    search.add(source, options.tokens, options.keep, threads, control)?;
+    search.choose(threads, &control.without_progress())
 }
 
 /// The same rows by looking at every row in every step, as the formula is written; for tests.
@@ -137,144 +169,108 @@ pub fn cover(
 /// # Errors
 /// As [`cover`].
 pub fn cover_naive(source: &Texts, target: &Texts, options: &Options<'_>) -> Result<Cover> {
-    let plan = Plan::new(source, target, options, 1, &Control::default())?;
-    let chosen = naive::choose(source, target, &plan.candidates, plan.beta);
+    check_target(target)?;
+    check_parameters(options.budget, options.beta)?;
+    check_rows(options.budget, source, 0, options.tokens, options.keep)?;
+    let split = naive::split(source, target, options);
+    let joined_target = target.iter().map(<[u8]>::len).sum::<usize>() + target.len() - 1;
+    let settled = Settled::new(options.budget, options.beta, &split.totals, joined_target as u64);
+    let chosen = naive::choose(source, target, options, split.rows, settled.beta);
     let ngrams = |text: &[u8]| (MIN_N..=MAX_N).map(|n| text.windows(n).count() as u64).sum::<u64>();
     let weight = target.iter().map(ngrams).sum();
-    Ok(plan.finish(source, &chosen, weight))
+    Ok(settled.cover(&chosen, weight, split.copies_of_target, split.duplicates))
 }
 
-/// The rows that may be chosen, what each costs, and what there is to spend.
-struct Candidates<'a> {
-    /// Rows in order.
-    rows: Vec<usize>,
-    /// Of all their texts.
+/// What the rows that may be chosen have together.
+#[derive(Default)]
+struct Totals {
+    rows: u64,
     bytes: u64,
-    budget: u64,
-    costs: Costs<'a>,
+    /// Token counts of anybody's may sum to more than 64 bits hold.
+    tokens: u128,
 }
 
-enum Costs<'a> {
-    Bytes(&'a Texts),
-    Tokens(&'a [i64]),
-    One,
-}
-
-impl Candidates<'_> {
-    fn cost(&self, row: usize) -> u64 {
-        match self.costs {
-            Costs::Bytes(source) => source.get(row).len() as u64,
-            // Checked not to be negative.
-            Costs::Tokens(tokens) => tokens[row].unsigned_abs(),
-            Costs::One => 1,
-        }
+impl Totals {
+    fn add(&mut self, bytes: u64, tokens: u64) {
+        self.rows += 1;
+        self.bytes += bytes;
+        self.tokens += u128::from(tokens);
     }
+
+    fn take_away(&mut self, bytes: u64, tokens: u64) {
+        self.rows -= 1;
+        self.bytes -= bytes;
+        self.tokens -= u128::from(tokens);
+    }
+}
+
+/// One row of a choice.
+struct Pick {
+    row: usize,
+    /// Of its text.
+    bytes: usize,
+    /// What it took of the budget.
+    cost: u64,
+    /// What it added to F.
+    gained: f64,
 }
 
 /// What a search found.
 #[derive(Default)]
 struct Chosen {
-    /// Rows in the order of their choice, and what each added to F.
-    rows: Vec<(usize, f64)>,
+    /// In the order of their choice.
+    rows: Vec<Pick>,
     /// Whether a row that would have added something did not fit.
     passed_over: bool,
 }
 
-/// Everything that is settled before the first row is chosen.
-struct Plan<'a> {
-    candidates: Candidates<'a>,
-    beta: f64,
+/// What is settled before the first row is chosen.
+struct Settled {
+    budget: u64,
     budget_bytes: f64,
-    copies_of_target: Vec<(usize, usize)>,
-    duplicates: Vec<(usize, usize)>,
+    beta: f64,
 }
 
-impl<'a> Plan<'a> {
-    fn new(
-        source: &'a Texts,
-        target: &Texts,
-        options: &Options<'a>,
-        threads: usize,
-        control: &Control,
-    ) -> Result<Plan<'a>> {
-        check(source, target, options)?;
-        let mut plan = Plan {
-            candidates: Candidates { rows: Vec::new(), bytes: 0, budget: 0, costs: Costs::One },
-            beta: 0.0,
-            budget_bytes: 0.0,
-            copies_of_target: Vec::new(),
-            duplicates: Vec::new(),
+impl Settled {
+    fn new(budget: Budget, beta: Option<f64>, totals: &Totals, joined_target: u64) -> Settled {
+        let per_unit = |units: f64| if units == 0.0 { 0.0 } else { totals.bytes as f64 / units };
+        let budget_bytes = match budget {
+            Budget::Bytes(amount) => amount as f64,
+            Budget::Tokens(amount) => amount as f64 * per_unit(totals.tokens as f64),
+            Budget::Rows(amount) => amount as f64 * per_unit(totals.rows as f64),
         };
-        plan.leave_out_copies(source, target, options.keep, threads, control)?;
-        let bytes: u64 = plan.candidates.rows.iter().map(|&row| source.get(row).len() as u64).sum();
-        plan.candidates.bytes = bytes;
-        let per_unit = |units: f64| if units == 0.0 { 0.0 } else { bytes as f64 / units };
-        let (budget, costs, budget_bytes) = match options.budget {
-            Budget::Bytes(budget) => (budget, Costs::Bytes(source), budget as f64),
-            Budget::Tokens(budget, tokens) => {
-                // In float64, since token counts of anybody's may sum to more than 64 bits hold.
-                let all = plan.candidates.rows.iter().map(|&row| tokens[row] as f64).sum();
-                (budget, Costs::Tokens(tokens), budget as f64 * per_unit(all))
-            }
-            Budget::Rows(budget) => (budget, Costs::One, budget as f64 * per_unit(plan.candidates.rows.len() as f64)),
-        };
-        let joined_target = target.total_bytes() + target.len() as u64 - 1;
-        plan.candidates.budget = budget;
-        plan.candidates.costs = costs;
-        plan.budget_bytes = budget_bytes;
-        plan.beta = options.beta.unwrap_or_else(|| (budget_bytes / joined_target as f64).clamp(1.0, *BETAS.end()));
-        Ok(plan)
-    }
-
-    fn leave_out_copies(
-        &mut self,
-        source: &Texts,
-        target: &Texts,
-        keep: Option<&[bool]>,
-        threads: usize,
-        control: &Control,
-    ) -> Result<()> {
-        let mut seen = ExactDuplicates::default();
-        // Rows are counted as done by the search.
-        let unseen = control.without_progress();
-        seen.add(target, None, threads, &unseen)?;
-        // Targets and sources are numbered on here.
-        let earlier = seen.add(source, keep, threads, &unseen)?;
-        for (row, earlier) in earlier.into_iter().enumerate().filter(|&(row, _)| keep.is_none_or(|keep| keep[row])) {
-            match earlier {
-                None => self.candidates.rows.push(row),
-                Some(earlier) => match earlier.checked_sub(target.len()) {
-                    None => self.copies_of_target.push((row, earlier)),
-                    Some(earlier) => self.duplicates.push((row, earlier)),
-                },
-            }
-        }
-        control.add_done((source.len() - self.candidates.rows.len()) as u64);
-        Ok(())
+        let beta = beta.unwrap_or_else(|| (budget_bytes / joined_target as f64).clamp(1.0, *BETAS.end()));
+        Settled { budget: budget.amount(), budget_bytes, beta }
     }
 
     /// Turn what a search found into the result; `weight` is F with everything covered.
-    fn finish(self, source: &Texts, chosen: &Chosen, weight: u64) -> Cover {
+    fn cover(
+        &self,
+        chosen: &Chosen,
+        weight: u64,
+        copies_of_target: Vec<(usize, usize)>,
+        duplicates: Vec<(usize, usize)>,
+    ) -> Cover {
         let mut covered = 0.0;
-        let mut share = |&(_, gained): &(usize, f64)| {
-            covered += gained;
+        let share = |pick: &Pick| {
+            covered += pick.gained;
             covered / weight as f64
         };
-        let spent: u64 = chosen.rows.iter().map(|&(row, _)| self.candidates.cost(row)).sum();
+        let spent: u64 = chosen.rows.iter().map(|pick| pick.cost).sum();
         Cover {
-            rows: chosen.rows.iter().map(|&(row, _)| row).collect(),
-            scores: chosen.rows.iter().map(|&(row, gained)| gained / source.get(row).len() as f64).collect(),
-            coverage: chosen.rows.iter().map(&mut share).collect(),
+            rows: chosen.rows.iter().map(|pick| pick.row).collect(),
+            scores: chosen.rows.iter().map(|pick| pick.gained / pick.bytes as f64).collect(),
+            coverage: chosen.rows.iter().map(share).collect(),
             beta: self.beta,
             budget_bytes: self.budget_bytes,
-            copies_of_target: self.copies_of_target,
-            duplicates: self.duplicates,
-            exhausted: spent < self.candidates.budget && !chosen.passed_over,
+            copies_of_target,
+            duplicates,
+            exhausted: spent < self.budget && !chosen.passed_over,
         }
     }
 }
 
-fn check(source: &Texts, target: &Texts, options: &Options<'_>) -> Result<()> {
+fn check_target(target: &Texts) -> Result<()> {
     if target.is_empty() {
         return Err(Error::new(Cause::EmptyTarget));
     }
@@ -282,33 +278,58 @@ fn check(source: &Texts, target: &Texts, options: &Options<'_>) -> Result<()> {
         let message = "target has no text of 3 bytes or more, so that there is nothing to cover; take longer examples";
         return Err(Error::parameter(message));
     }
-    source.check_32_bits("cover chooses among")?;
-    let (budget, name) = match options.budget {
-        Budget::Bytes(budget) => (budget, "budget_bytes"),
-        Budget::Tokens(budget, _) => (budget, "budget_tokens"),
-        Budget::Rows(budget) => (budget, "top_k"),
+    Ok(())
+}
+
+fn check_parameters(budget: Budget, beta: Option<f64>) -> Result<()> {
+    let (amount, name) = match budget {
+        Budget::Bytes(amount) => (amount, "budget_bytes"),
+        Budget::Tokens(amount) => (amount, "budget_tokens"),
+        Budget::Rows(amount) => (amount, "top_k"),
     };
-    if budget == 0 {
+    if amount == 0 {
         return Err(Error::parameter(format!("{name} must be at least 1, got 0")));
     }
-    if let Some(beta) = options.beta
+    if let Some(beta) = beta
         && !BETAS.contains(&beta)
     {
         let expected = "a number above 0 (between 1e-9 and 1e15)";
         return Err(Error::parameter(format!("beta must be {expected}, got {beta}")));
     }
+    Ok(())
+}
+
+/// Check rows that come after `before` others.
+fn check_rows(
+    budget: Budget,
+    texts: &Texts,
+    before: usize,
+    tokens: Option<&[i64]>,
+    keep: Option<&[bool]>,
+) -> Result<()> {
+    match (budget, tokens) {
+        (Budget::Tokens(_), None) => {
+            return Err(Error::parameter("budget_tokens needs tokens=, the number of tokens of each row"));
+        }
+        (Budget::Bytes(_) | Budget::Rows(_), Some(_)) => {
+            let message = "tokens= has an effect on budget_tokens alone; leave it out or give budget_tokens";
+            return Err(Error::parameter(message));
+        }
+        _ => {}
+    }
+    texts.check_32_bits(before, "cover chooses among")?;
     let same_length = |name: &str, length: usize| {
-        if length == source.len() {
+        if length == texts.len() {
             return Ok(());
         }
-        Err(Error::parameter(format!("{name}: {length} entries; expected one a row, {}", source.len())))
+        Err(Error::parameter(format!("{name}: {length} entries; expected one a row, {}", texts.len())))
     };
-    options.keep.map_or(Ok(()), |keep| same_length("where", keep.len()))?;
-    if let Budget::Tokens(_, tokens) = options.budget {
+    keep.map_or(Ok(()), |keep| same_length("where", keep.len()))?;
+    if let Some(tokens) = tokens {
         same_length("tokens", tokens.len())?;
-        if let Some(row) = tokens.iter().position(|&count| count < 0) {
-            let message = format!("tokens is {}; a row cannot have less than 0", tokens[row]);
-            return Err(Error::parameter(message).with_row(Side::Source, row as u64));
+        if let Some(at) = tokens.iter().position(|&count| count < 0) {
+            let message = format!("tokens is {}; a row cannot have less than 0", tokens[at]);
+            return Err(Error::parameter(message).with_row(Side::Source, (before + at) as u64));
         }
     }
     Ok(())
@@ -333,7 +354,7 @@ mod tests {
             beta in 0.1f64..20.0,
         ) {
             let (source, target) = (Texts::from_iter(source), Texts::from_iter(target));
-            let options = Options { budget: Budget::Bytes(budget), beta: Some(beta), keep: None };
+            let options = Options { budget: Budget::Bytes(budget), tokens: None, beta: Some(beta), keep: None };
             prop_assume!(target.iter().any(|text| text.len() >= MIN_N));
             let naive = cover_naive(&source, &target, &options).unwrap();
             prop_assert_eq!(cover(&source, &target, &options, 2, &Control::default()).unwrap(), naive);

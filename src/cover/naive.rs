@@ -4,21 +4,51 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Candidates, Chosen};
+use super::{Chosen, Options, Pick, Totals};
 use crate::ngrams::{MAX_N, MIN_N};
 use crate::texts::Texts;
 
+/// Rows that may be chosen, and those that may not.
+#[derive(Default)]
+pub(super) struct Split {
+    pub(super) rows: Vec<usize>,
+    pub(super) totals: Totals,
+    pub(super) copies_of_target: Vec<(usize, usize)>,
+    pub(super) duplicates: Vec<(usize, usize)>,
+}
+
+/// Leave out copies of targets and of earlier rows.
+pub(super) fn split(source: &Texts, target: &Texts, options: &Options) -> Split {
+    let mut targets = HashMap::new();
+    target.iter().enumerate().for_each(|(row, text)| _ = targets.entry(text).or_insert(row));
+    let mut first = HashMap::new();
+    let mut split = Split::default();
+    for row in (0..source.len()).filter(|&row| options.keep.is_none_or(|keep| keep[row])) {
+        let text = source.get(row);
+        if let Some(&target) = targets.get(text) {
+            split.copies_of_target.push((row, target));
+        } else if let Some(&earlier) = first.get(text) {
+            split.duplicates.push((row, earlier));
+        } else {
+            first.insert(text, row);
+            split.rows.push(row);
+            split.totals.add(text.len() as u64, options.tokens_of(row));
+        }
+    }
+    split
+}
+
 /// Choose until no candidate is left that fits and adds anything.
-pub(super) fn choose(source: &Texts, target: &Texts, candidates: &Candidates, beta: f64) -> Chosen {
+pub(super) fn choose(source: &Texts, target: &Texts, options: &Options, mut rows: Vec<usize>, beta: f64) -> Chosen {
     let weights = occurrences(target.iter());
     let mut covered: HashMap<&[u8], u64> = HashMap::new();
-    let mut rows = candidates.rows.clone();
-    let mut left = candidates.budget;
+    let mut left = options.budget.amount();
     let mut chosen = Chosen::default();
+    let cost = |row: usize| options.budget.cost(source.get(row).len() as u64, options.tokens_of(row));
     loop {
         let adds = |row: usize| gained(source.get(row), &weights, &covered, beta) > 0.0;
         rows.retain(|&row| {
-            let fits = candidates.cost(row) <= left;
+            let fits = cost(row) <= left;
             chosen.passed_over |= !fits && adds(row);
             fits
         });
@@ -36,9 +66,10 @@ pub(super) fn choose(source: &Texts, target: &Texts, candidates: &Candidates, be
         for (ngram, count) in occurrences([source.get(row)].into_iter()) {
             *covered.entry(ngram).or_insert(0) += count;
         }
-        left -= candidates.cost(row);
+        let cost = cost(row);
+        left -= cost;
         rows.retain(|&other| other != row);
-        chosen.rows.push((row, gained));
+        chosen.rows.push(Pick { row, bytes: source.get(row).len(), cost, gained });
     }
 }
 

@@ -1,4 +1,4 @@
-//! The n-grams of a row, packed for bounds: little more than a byte each, so that those of all rows fit into memory.
+//! The n-grams of a row, packed for bounds: little more than a byte each, so that looking at a row reads little.
 //!
 //! Two runs of numbers, rising, as steps from one to the next: first the n-grams that occur once, then those that occur
 //! more often, each followed by its occurrences. A step too large for its unit is taken as several, the last of which
@@ -6,38 +6,48 @@
 //! is half of the speed (steps of one or two bytes in LEB128 took twice as long, and as much room).
 
 /// Unit of the steps: a byte where n-grams are few, two where the numbers of a row lie far apart.
-pub(super) trait Unit: Copy + Default + Into<usize> + Send + Sync {
+trait Unit {
+    const BYTES: usize;
+
     /// Stands for a step of this width that does not arrive at an n-gram of the row.
-    const LEAP: Self;
+    const LEAP: usize;
 
-    /// A step below [`Unit::LEAP`], or the nearest below.
-    fn clamped(number: usize) -> Self;
+    /// From as many bytes.
+    fn read(bytes: &[u8]) -> usize;
+
+    fn write(number: usize, units: &mut Vec<u8>);
 }
 
-impl Unit for u8 {
-    const LEAP: u8 = u8::MAX;
+struct Narrow;
 
-    fn clamped(number: usize) -> u8 {
-        number.min(usize::from(u8::MAX - 1)) as u8
+impl Unit for Narrow {
+    const BYTES: usize = 1;
+    const LEAP: usize = u8::MAX as usize;
+
+    #[inline]
+    fn read(bytes: &[u8]) -> usize {
+        usize::from(bytes[0])
+    }
+
+    fn write(number: usize, units: &mut Vec<u8>) {
+        units.push(number as u8);
     }
 }
 
-impl Unit for u16 {
-    const LEAP: u16 = u16::MAX;
+struct Wide;
 
-    fn clamped(number: usize) -> u16 {
-        number.min(usize::from(u16::MAX - 1)) as u16
+impl Unit for Wide {
+    const BYTES: usize = 2;
+    const LEAP: usize = u16::MAX as usize;
+
+    #[inline]
+    fn read(bytes: &[u8]) -> usize {
+        usize::from(u16::from_le_bytes([bytes[0], bytes[1]]))
     }
-}
 
-/// The n-grams of one row, packed.
-#[derive(Debug)]
-pub(super) struct Postings<U> {
-    steps: Box<[U]>,
-    /// Where the second run begins.
-    often: u32,
-    /// Bytes of the row's text; here so that nothing else has to be fetched from memory.
-    pub(super) bytes: usize,
+    fn write(number: usize, units: &mut Vec<u8>) {
+        units.extend_from_slice(&(number as u16).to_le_bytes());
+    }
 }
 
 /// Packs one row after another.
@@ -56,36 +66,56 @@ impl Packer {
         list.push((id as u64) << 32 | u64::from(count));
     }
 
-    /// The row, packed; `ids` are the n-grams of the set, `bytes` the length of the row's text.
-    pub(super) fn finish<U: Unit>(&mut self, ids: usize, bytes: usize) -> Postings<U> {
+    /// Pack the row behind what is in `units`; `ids` are the n-grams of the set.
+    ///
+    /// Returns the bytes of the first run, and whether units are wide: where that takes less room.
+    pub(super) fn finish(&mut self, ids: usize, units: &mut Vec<u8>) -> (u32, bool) {
         sort_by_number(&mut self.once, &mut self.sorted, ids);
         sort_by_number(&mut self.often, &mut self.sorted, ids);
-        let leap: usize = U::LEAP.into();
-        let mut steps = Vec::with_capacity(self.once.len() + 2 * self.often.len() + ids / leap);
+        let least = self.once.len() + 2 * self.often.len();
+        let leaps = narrow_leaps(&self.once) + 2 * narrow_leaps(&self.often);
+        let wide = leaps > least;
+        let once_bytes = if wide { self.pack::<Wide>(units) } else { self.pack::<Narrow>(units) };
+        (once_bytes as u32, wide)
+    }
+
+    fn pack<U: Unit>(&mut self, units: &mut Vec<u8>) -> usize {
+        let before = units.len();
         let mut last = 0;
         for entry in self.once.drain(..) {
             let id = (entry >> 32) as usize;
             let mut step = id - std::mem::replace(&mut last, id);
-            while step >= leap {
-                steps.push(U::LEAP);
-                step -= leap;
+            while step >= U::LEAP {
+                U::write(U::LEAP, units);
+                step -= U::LEAP;
             }
-            steps.push(U::clamped(step));
+            U::write(step, units);
         }
-        let often = steps.len() as u32;
+        let once_bytes = units.len() - before;
         last = 0;
         for entry in self.often.drain(..) {
             let id = (entry >> 32) as usize;
             let mut step = id - std::mem::replace(&mut last, id);
-            while step >= leap {
-                steps.extend([U::LEAP, U::default()]);
-                step -= leap;
+            while step >= U::LEAP {
+                U::write(U::LEAP, units);
+                U::write(0, units);
+                step -= U::LEAP;
             }
-            let count = (entry & 0xffff_ffff) as usize;
-            steps.extend([U::clamped(step), if count < leap { U::clamped(count) } else { U::LEAP }]);
+            U::write(step, units);
+            U::write(((entry & 0xffff_ffff) as usize).min(U::LEAP), units);
         }
-        Postings { steps: steps.into(), often, bytes }
+        once_bytes
     }
+}
+
+/// Steps of narrow units that would not arrive.
+fn narrow_leaps(entries: &[u64]) -> usize {
+    let mut last = 0;
+    let leaps = |&entry: &u64| {
+        let id = (entry >> 32) as usize;
+        (id - std::mem::replace(&mut last, id)) / Narrow::LEAP
+    };
+    entries.iter().map(leaps).sum()
 }
 
 /// Sort by the upper half, which is below `ids`, digit by digit from the lowest (radix sort): half the time of a sort
@@ -113,56 +143,70 @@ fn sort_by_number(entries: &mut Vec<u64>, scratch: &mut Vec<u64>, ids: usize) {
     }
 }
 
-impl<U: Unit> Postings<U> {
-    /// Of a row without n-grams.
-    pub(super) fn none() -> Postings<U> {
-        Postings { steps: Box::default(), often: 0, bytes: 0 }
+/// The n-grams of one row, packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Postings<'a> {
+    once: &'a [u8],
+    often: &'a [u8],
+    wide: bool,
+    /// Of the row's text.
+    pub(super) bytes: usize,
+}
+
+impl<'a> Postings<'a> {
+    /// What [`Packer::finish`] has packed and returned, of a row whose text has so many bytes.
+    pub(super) fn new(units: &'a [u8], once_bytes: usize, wide: bool, bytes: usize) -> Postings<'a> {
+        let (once, often) = units.split_at(once_bytes);
+        Postings { once, often, wide, bytes }
     }
 
     /// Units that it takes; no n-gram takes less than one.
     pub(super) fn units(&self) -> usize {
-        self.steps.len()
+        (self.once.len() + self.often.len()) >> usize::from(self.wide)
     }
 
     /// The terms of all n-grams, summed: `once` is the term of each that occurs once, `often` gives the others', with
     /// `None` for occurrences too many to be counted and 0 where a step does not arrive.
-    #[inline]
     pub(super) fn sum(&self, once: &[f32], often: impl Fn(usize, Option<usize>) -> f32) -> f64 {
-        let (single, several) = self.steps.split_at(self.often as usize);
-        let leap: usize = U::LEAP.into();
+        if self.wide { self.sum_of::<Wide>(once, often) } else { self.sum_of::<Narrow>(once, often) }
+    }
+
+    #[inline]
+    fn sum_of<U: Unit>(&self, once: &[f32], often: impl Fn(usize, Option<usize>) -> f32) -> f64 {
         // Four sums, so that additions do not wait for each other.
         let mut sums = [0.0; 4];
         let mut id = 0;
-        let mut term = |step: U| {
-            let step: usize = step.into();
+        let mut term = |step: &[u8]| {
+            let step = U::read(step);
             id += step;
             // All bits where the step arrives, none where it does not: 0.0.
-            f64::from(f32::from_bits(once[id].to_bits() & u32::from(step != leap).wrapping_neg()))
+            f64::from(f32::from_bits(once[id].to_bits() & u32::from(step != U::LEAP).wrapping_neg()))
         };
-        let fours = single.chunks_exact(4);
+        let fours = self.once.chunks_exact(4 * U::BYTES);
         let rest = fours.remainder();
         for four in fours {
-            for (sum, &step) in sums.iter_mut().zip(four) {
+            for (sum, step) in sums.iter_mut().zip(four.chunks_exact(U::BYTES)) {
                 *sum += term(step);
             }
         }
-        for &step in rest {
+        for step in rest.chunks_exact(U::BYTES) {
             sums[0] += term(step);
         }
         id = 0;
-        let mut term = |pair: &[U]| {
-            let count: usize = pair[1].into();
-            id += Into::<usize>::into(pair[0]);
-            f64::from(often(id, Some(count).filter(|&count| count != leap)))
+        let mut term = |pair: &[u8]| {
+            let (step, count) = pair.split_at(U::BYTES);
+            let count = U::read(count);
+            id += U::read(step);
+            f64::from(often(id, Some(count).filter(|&count| count != U::LEAP)))
         };
-        let fours = several.chunks_exact(8);
+        let fours = self.often.chunks_exact(8 * U::BYTES);
         let rest = fours.remainder();
         for four in fours {
-            for (sum, pair) in sums.iter_mut().zip(four.chunks_exact(2)) {
+            for (sum, pair) in sums.iter_mut().zip(four.chunks_exact(2 * U::BYTES)) {
                 *sum += term(pair);
             }
         }
-        for pair in rest.chunks_exact(2) {
+        for pair in rest.chunks_exact(2 * U::BYTES) {
             sums[0] += term(pair);
         }
         (sums[0] + sums[1]) + (sums[2] + sums[3])
@@ -175,14 +219,24 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn check<U: Unit>(ids: usize, rows: &[BTreeMap<usize, u32>]) {
+    fn sorted(packer: &mut Packer, ids: usize) -> &mut Packer {
+        sort_by_number(&mut packer.once, &mut packer.sorted, ids);
+        sort_by_number(&mut packer.often, &mut packer.sorted, ids);
+        packer
+    }
+
+    fn check(ids: usize, rows: &[BTreeMap<usize, u32>], pack: impl Fn(&mut Packer, &mut Vec<u8>) -> (u32, bool)) {
         let mut packer = Packer::default();
+        let mut units = Vec::new();
         for row in rows {
             // Falling, which is not the order of the result.
             row.iter().rev().for_each(|(&id, &count)| packer.push(id, count));
-            let postings = packer.finish::<U>(ids, 7);
+            units.clear();
+            let (once_bytes, wide) = pack(&mut packer, &mut units);
+            let postings = Postings::new(&units, once_bytes as usize, wide, 7);
+            assert!(postings.units() >= row.len());
             // Sums of whole numbers are exact: one n-gram after another is asked for alone, then all together.
-            let leap: usize = U::LEAP.into();
+            let leap = if wide { Wide::LEAP } else { Narrow::LEAP };
             let count_of = |count: Option<usize>| count.unwrap_or(1000) as f32;
             let expected = |count: u32| if (count as usize) < leap { count as f32 } else { 1000.0 };
             for (&id, &count) in row.iter().take(5) {
@@ -202,9 +256,11 @@ mod tests {
             rows in prop::collection::vec(prop::collection::btree_map(0usize..400_000, 1u32..300, 0..50), 1..4),
             near in prop::collection::btree_map(0usize..600, 1u32..3, 0..50),
         ) {
-            check::<u8>(400_000, &rows);
-            check::<u16>(400_000, &rows);
-            check::<u8>(600, &[near]);
+            for (ids, rows) in [(400_000, &rows), (600, &vec![near])] {
+                check(ids, rows, |packer, units| packer.finish(ids, units));
+                check(ids, rows, |packer, units| (sorted(packer, ids).pack::<Narrow>(units) as u32, false));
+                check(ids, rows, |packer, units| (sorted(packer, ids).pack::<Wide>(units) as u32, true));
+            }
         }
     }
 }

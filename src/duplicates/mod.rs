@@ -129,6 +129,13 @@ impl ExactDuplicates {
     }
 }
 
+/// 128 bits of SHA-256: equal for equal texts, and never for others that are met.
+pub(crate) fn hash_of(text: &[u8]) -> [u8; 16] {
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&Sha256::digest(text)[..16]);
+    bits
+}
+
 /// 128 bits of SHA-256 of each text that `keep` does not leave out.
 fn hashes(texts: &Texts, keep: Option<&[bool]>, threads: usize, control: &Control) -> Result<Vec<Option<[u8; 16]>>> {
     let mut hashes = vec![None; texts.len()];
@@ -141,9 +148,7 @@ fn hashes(texts: &Texts, keep: Option<&[bool]>, threads: usize, control: &Contro
         || Ok(()),
         |(), first, chunk| {
             for (row, hash) in (first..).zip(chunk).filter(|&(row, _)| keep.is_none_or(|keep| keep[row])) {
-                let mut bits = [0; 16];
-                bits.copy_from_slice(&Sha256::digest(texts.get(row))[..16]);
-                *hash = Some(bits);
+                *hash = Some(hash_of(texts.get(row)));
             }
             Ok(())
         },

@@ -51,7 +51,7 @@ pub(super) fn duplicates(
     threads: usize,
     control: &Control,
 ) -> Result<Vec<Option<usize>>> {
-    source.check_32_bits("near duplicates are found among")?;
+    source.check_32_bits(0, "near duplicates are found among")?;
     let is_looked_at = |row: usize, text: &[u8]| {
         // A text without n-grams is like its copies alone.
         copies[row].is_none() && text.len() >= NGRAM && keep.is_none_or(|keep| keep[row])

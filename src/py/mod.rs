@@ -21,7 +21,7 @@ use crate::codec::{CODECS, Spec};
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::cover::{PyCover, cover};
+    use super::cover::{PyCover, PyCoverSearch};
     #[pymodule_export]
     use super::files::{PyBatch, PyOutput, PyReader, read_lines};
     #[pymodule_export]

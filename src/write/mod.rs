@@ -10,6 +10,7 @@ mod place;
 mod rows;
 mod scores;
 mod shards;
+mod spool;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -22,6 +23,7 @@ pub use left_out::{LEFT_OUT_NAME, Reason, write_left_out};
 pub use rows::{SELECTED_NAME, SELECTED_PARQUET_NAME, SELECTION_NAME, Selected, copy_rows, write_rows};
 pub use scores::{Column, ScoreWriter};
 pub use shards::RowsBefore;
+pub use spool::Spool;
 
 use crate::error::{Cause, Error, Result};
 use crate::texts::hex;

@@ -270,7 +270,7 @@ def test_too_many_rejected_rows_stop_a_run(scored: Path, tmp_path: Path) -> None
 
 def test_a_run_of_nothing_but_bad_rows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("1\n2\n")
-    (tmp_path / "target.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "target.jsonl").write_text('{"text": "a text"}\n')
     for way in (("score",), ("select", "--top-k", "1"), ("select", "--cover", "--top-k", "1")):
         said = run(tmp_path, *way, "a.jsonl", "--target", "target.jsonl", "--on-bad-row", "skip", "-o", "out", status=2)
         sentence = "all rows were rejected; this one for: expected a JSON object, got a number"

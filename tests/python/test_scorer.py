@@ -78,6 +78,18 @@ def test_a_pickled_scorer_gives_the_same_scores(protocol: int) -> None:
     assert copy.deepcopy(scorer).provenance == scorer.provenance
 
 
+def test_a_process_that_is_handed_a_scorer_with_every_task_prepares_it_once() -> None:
+    pickled, other = pickle.dumps(zipfit.Scorer(TARGET)), pickle.dumps(zipfit.Scorer(TARGET[:2]))
+    first = pickle.loads(pickled)
+    assert pickle.loads(other)._core is not first._core
+    assert pickle.loads(pickled)._core is first._core
+
+
+def test_a_pickled_scorer_is_little_more_than_its_targets(functions: list[str]) -> None:
+    pickled = pickle.dumps(zipfit.Scorer(functions))
+    assert len(pickled) < 1.05 * sum(len(text.encode()) for text in functions) + 1000
+
+
 def test_a_scorer_works_in_spawned_processes() -> None:
     scorer = zipfit.Scorer(TARGET)
     batches = [["a", "b"], ["def f(x):"], []]
