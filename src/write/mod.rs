@@ -208,7 +208,8 @@ impl Drop for Output {
         for name in &self.begun {
             let _ = fs::remove_file(self.partial(name));
         }
-        for name in &self.renamed {
+        // The manifest first: without it nobody takes the rest for a result.
+        for name in self.renamed.iter().rev() {
             let _ = fs::remove_file(self.directory.join(name));
         }
         for path in self.made.iter().rev() {

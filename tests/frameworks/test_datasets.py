@@ -215,4 +215,4 @@ def test_options_of_map_by_which_scores_are_added_are_refused(
     dataset: datasets.Dataset, scorer: zipfit.Scorer, name: str
 ) -> None:
     with pytest.raises(ParameterError, match=f"{name} is how scores are added, so it cannot be given"):
-        score(dataset, scorer, **{name: False})
+        score(dataset, scorer, text=None, column="score", **{name: False})
