@@ -75,6 +75,7 @@ def test_all_names_everything_public() -> None:
         "doctor",
         "estimate",
         "filtering",
+        "integrations",
         "joint",
         "journal",
         "json_rows",
