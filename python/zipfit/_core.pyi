@@ -259,6 +259,9 @@ def per_group(
 ) -> NDArray[np.int64]:
     """The k best rows of every group, in the order of ``order``; ``groups`` (N,) numbers the group of each row."""
 
+def group_codes(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Equal labels get one number, in the order of their coming; and how many numbers there are."""
+
 # read/, write/ ----------------------------------------------------------------------------------------------------
 
 @type_check_only

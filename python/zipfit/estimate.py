@@ -98,7 +98,8 @@ def estimate(options: ScoreOptions) -> Estimate:
             held = max(held, sample.held_bytes)
     if not rows:
         raise ParameterError(f"{files[0]}: no row was found; there is nothing to measure", path=files[0])
-    scale = total / max(done, 1)
+    # Of some URLs nobody tells the size.
+    scale = max(total, done) / max(done, 1)
     expected = round(rows * scale)
     budgets = (getattr(options, "budget_bytes", None), getattr(options, "budget_tokens", None))
     row_bytes = _ROW_BYTES if budgets == (None, None) else _BUDGET_ROW_BYTES
@@ -162,7 +163,8 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
     while (batch := _next_batch(task)) is not None:
         # What a stream has read ahead of the rows does not count; of compressed ones it is not known.
         name, (_, byte, _, _) = options.source[0], task.reader.position
-        sample.input_bytes = task.reader.bytes_read if name.endswith(_NOT_PLAIN) else byte
+        suffix = remote.suffix_of(name) if is_url(name) else name
+        sample.input_bytes = task.reader.bytes_read if suffix.endswith(_NOT_PLAIN) else byte
         columns = batch.columns()
         where = None
         if task.filters.are_there:

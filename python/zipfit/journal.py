@@ -196,8 +196,11 @@ def _parse(content: bytes) -> Record:
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], directory: Path) -> str:
     """Say in which respect a run is not the one that began here."""
-    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-    shown = [f"{name} was {_shown(found.get(name))}, now {_shown(wanted.get(name))}" for name in names[:3]]
+    missing = "(nothing)"
+    names = [name for name in {**found, **wanted} if found.get(name, missing) != wanted.get(name, missing)]
+    shown = [
+        f"{name} was {_shown(found.get(name, missing))}, now {_shown(wanted.get(name, missing))}" for name in names[:3]
+    ]
     more = f", and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
     remedy = "give the same command, or start afresh with --overwrite"
     return f"{directory}: the run that began here was another one: {'; '.join(shown)}{more}; {remedy}"

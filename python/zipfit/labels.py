@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zipfit import _core
 from zipfit.errors import ParameterError
 from zipfit.inputs import is_instance
 
@@ -30,6 +31,9 @@ def group_codes(labels: Iterable[Any], rows: int) -> tuple[NDArray[np.int64], in
     ParameterError
         Another number of labels, no labels at all, or one that is None, NaN or not hashable, with its row.
     """
+    if isinstance(labels, np.ndarray) and labels.dtype == np.int64 and labels.shape == (rows,):
+        # The usual case at scale, without a Python object a row.
+        return _core.group_codes(labels)
     values = _values(labels)
     if len(values) != rows:
         raise ParameterError(f"labels: {len(values)} entries; expected one a row, {rows}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit import _core, manifest, writing
 from zipfit.choosing import choose_by_table
 from zipfit.errors import MismatchError, ParameterError
-from zipfit.options import CHOOSERS, ScoreOptions, SelectOptions
+from zipfit.options import CHOOSERS, ScoreOptions, SelectOptions, refuse_far_output
 from zipfit.run import Result, Run, sources_of
 from zipfit.scores import FILE_NAME, Scores, open_table, read_manifest
 from zipfit.scoring import ALL_REJECTED, bad_row, rejected_line
@@ -49,6 +49,8 @@ class _Shard:
 
     def rejected(self) -> Iterator[dict[str, Any]]:
         """Read the rows that it rejected, with the numbers that they have in the whole."""
+        if self.manifest["parameters"]["on_bad_row"] == "error":
+            return
         for line in _verified(self.directory, self.manifest, writing.REJECTED_NAME).splitlines():
             row = json.loads(line)
             row["row"] += self.rows_before
@@ -84,6 +86,7 @@ def merge(directories: Sequence[str], output: str, *, overwrite: bool = False) -
     ZipfitError, OSError
         As `zipfit.pipeline.select`.
     """
+    refuse_far_output(output)
     manifests = _ordered(directories)
     shards = _numbered(manifests)
     first = shards[0].manifest
@@ -108,7 +111,7 @@ def merge(directories: Sequence[str], output: str, *, overwrite: bool = False) -
             scores = Scores(out.partial(FILE_NAME), counts["read"])
             outputs += choose_by_table(run, out, scores, reader=reader, counts=counts)
         content = manifest.build(
-            parameters=first["parameters"],
+            parameters=first["parameters"] | {"on_bad_row": _on_bad_row(shards)},
             library=first["library"],
             tokenizer=first["tokenizer"],
             sources=_whole_sources(shards),
@@ -153,7 +156,9 @@ def _check_same_run(first_directory: str, first: dict[str, Any], directory: str,
     different = [name for name in {**first, **content} if name not in OWN and first.get(name) != content.get(name)]
     if "parameters" in different:
         own, other = first["parameters"], content["parameters"]
-        different += [f"--{name.replace('_', '-')}" for name in own if own[name] != other.get(name)]
+        # Whether rows were skipped is settled shard by shard.
+        changed = [name for name in {**own, **other} if name != "on_bad_row" and _differ(own, other, name)]
+        different += [f"--{name.replace('_', '-')}" for name in changed]
         different.remove("parameters")
     files = [[(file["name"], file["bytes"]) for file in item["sources"]] for item in (first, content)]
     if files[0] != files[1]:
@@ -162,6 +167,10 @@ def _check_same_run(first_directory: str, first: dict[str, Any], directory: str,
         names = ", ".join(different[:3])
         message = f"a shard of another run than {first_directory}: {names} differ; score it again"
         raise MismatchError(f"{directory}: {message}")
+
+
+def _differ(own: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    return name not in own or name not in other or own[name] != other[name]
 
 
 def _numbered(manifests: Sequence[tuple[str, dict[str, Any]]]) -> list[_Shard]:
@@ -197,7 +206,7 @@ def _options_of(content: dict[str, Any], output: str, *, overwrite: bool) -> Sco
 
 
 def _open_sources(shards: Sequence[_Shard]) -> _core.Reader:
-    """Open the sources, which must have the sizes that they had."""
+    """Open the sources, which must be what they were."""
     content = shards[0].manifest
     parameters = content["parameters"]
     reader = _core.Reader(
@@ -207,24 +216,39 @@ def _open_sources(shards: Sequence[_Shard]) -> _core.Reader:
         id_field=parameters["id"],
         text_by=parameters["text_by"],
     )
-    for file, (name, size, _) in zip(content["sources"], reader.found(), strict=True):
-        if size != file["bytes"]:
-            raise MismatchError(f"{name}: the file changed since it was scored; score again", path=name)
-    _warn_of_times(shards)
+    seen = [sources_of(shard.manifest, Path(shard.directory, writing.MANIFEST_NAME)) for shard in shards]
+    for (name, size, now), parts in zip(reader.found(), zip(*seen, strict=True), strict=True):
+        files = [file for file, _ in parts]
+        # Of shards that have a part of it.
+        times = {time for file, time in parts if time is not None and (file["rows"] or file["sha256"])}
+        _check_source(name, files, times, (size, now))
     return reader
 
 
-def _warn_of_times(shards: Sequence[_Shard]) -> None:
-    """Warn if shards saw a file with several times of change, as copies of it have, but a changed file, too."""
-    seen: dict[str, set[int | str]] = {}
-    for shard in shards:
-        for file, time in sources_of(shard.manifest, Path(shard.directory, writing.MANIFEST_NAME)):
-            if time is not None and (file["rows"] or file["sha256"]):
-                seen.setdefault(file["name"], set()).add(time)
-    for name, times in seen.items():
-        if len(times) > 1:
-            message = "its time of change is not the same in all shards; unless they had copies of it, score again"
-            warnings.warn(f"{name}: {message}", UserWarning, stacklevel=4)
+def _check_source(name: str, files: Sequence[dict[str, Any]], times: set[int | str], found: tuple[int, int]) -> None:
+    """Raise if a file is not what shards have read; where that cannot be known of copies, warn."""
+    size, now = found
+    changed = MismatchError(f"{name}: the file changed since it was scored; score again", path=name)
+    if size != files[0]["bytes"]:
+        raise changed
+    if times <= {now}:
+        return
+    if hashes := {file["sha256"] for file in files} - {None}:
+        if hashes != {_hash(name)}:
+            raise changed
+    elif len(times) == 1:
+        message = (
+            "its time of change is not what it was when it was scored; score again, or keep times of copies (cp -p)"
+        )
+        raise MismatchError(f"{name}: {message}", path=name)
+    else:
+        message = "its time of change is not the same in all shards; unless they had copies of it, score again"
+        warnings.warn(f"{name}: {message}", UserWarning, stacklevel=5)
+
+
+def _hash(name: str) -> str:
+    with Path(name).open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _whole_sources(shards: Sequence[_Shard]) -> list[dict[str, Any]]:
@@ -233,18 +257,15 @@ def _whole_sources(shards: Sequence[_Shard]) -> list[dict[str, Any]]:
     for parts in zip(*(shard.manifest["sources"] for shard in shards), strict=True):
         hashes = {part["sha256"] for part in parts} - {None}
         name = parts[0]["name"]
-        if not hashes:
-            with Path(name).open("rb") as content:
-                hashes = {hashlib.file_digest(content, "sha256").hexdigest()}
         rows = sum(part["rows"] for part in parts)
-        whole.append({"name": name, "bytes": parts[0]["bytes"], "sha256": hashes.pop(), "rows": rows})
+        sha256 = hashes.pop() if hashes else _hash(name)
+        whole.append({"name": name, "bytes": parts[0]["bytes"], "sha256": sha256, "rows": rows})
     return whole
 
 
 def _write_tables(output: _core.Output, shards: Sequence[_Shard]) -> list[_core.OutputFile]:
     """Write one table of scores, and one list of rejected rows if the shards have them."""
-    tables = [open_table(shard.directory, shard.manifest) for shard in shards]
-    columns = tables[0].columns
+    columns = open_table(shards[0].directory, shards[0].manifest).columns
     writer = _core.ScoreWriter(
         output,
         parquet_places="row_group" in columns,
@@ -252,13 +273,22 @@ def _write_tables(output: _core.Output, shards: Sequence[_Shard]) -> list[_core.
         groups="group" in columns,
         left_out="left_out" in columns,
     )
-    for shard, table in zip(shards, tables, strict=True):
+    for shard in shards:
+        # One after the other: there may be more shards than a process may open files.
+        table = open_table(shard.directory, shard.manifest)
         writer.add_table(table, shard.rows_before, shard.file, shard.lines_before)
+        del table
     outputs = [writer.finish()]
-    if shards[0].manifest["parameters"]["on_bad_row"] == "skip":
+    if _on_bad_row(shards) == "skip":
         rows = (rejected_line(row) for shard in shards for row in shard.rejected())
         outputs.append(output.write_pieces(writing.REJECTED_NAME, rows))
     return outputs
+
+
+def _on_bad_row(shards: Sequence[_Shard]) -> str:
+    """Return "skip" if any shard has skipped rows, or would have."""
+    policies = {shard.manifest["parameters"]["on_bad_row"] for shard in shards}
+    return "skip" if "skip" in policies else "error"
 
 
 def _nothing(shards: Sequence[_Shard]) -> Exception:
@@ -266,7 +296,8 @@ def _nothing(shards: Sequence[_Shard]) -> Exception:
     for shard in shards:
         for row in shard.rejected():
             return bad_row(row, ALL_REJECTED)  # type: ignore[arg-type]
-    return ParameterError("source has 0 rows; there is nothing to choose from")
+    name = shards[0].manifest["sources"][0]["name"]
+    return ParameterError(f"{name}: source has 0 rows; there is nothing to choose from", path=name)
 
 
 def _verified(directory: str, content: dict[str, Any], name: str) -> bytes:

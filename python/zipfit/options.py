@@ -32,6 +32,8 @@ __all__ = [
     "check",
     "check_scoring",
     "choose",
+    "refuse_far_output",
+    "shard_name",
     "shard_of",
 ]
 
@@ -107,7 +109,7 @@ class ScoreOptions:
     batch_rows
         Rows of a work unit; None: as many as make 4 MiB. No result depends on it.
     shard
-        "K/N": only part K of N of the sources is scored, for `zipfit.shards.merge`. None: all of them.
+        "K/N": only part K of N of the sources is scored, for `zipfit.merge.merge`. None: all of them.
     """
 
     source: tuple[str, ...] = ()
@@ -216,6 +218,12 @@ def shard_of(options: ScoreOptions) -> tuple[int, int] | None:
     if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
         raise ParameterError(f"--shard is {quoted([options.shard])}; give K/N with K from 1 to N, as 2/7")
     return int(numbers[1]), int(numbers[2])
+
+
+def shard_name(options: ScoreOptions) -> str | None:
+    """Return "2/7", however it was written."""
+    shard = shard_of(options)
+    return None if shard is None else f"{shard[0]}/{shard[1]}"
 
 
 def check(options: SelectOptions) -> None:
@@ -364,8 +372,7 @@ def _check_one_tokens(options: ScoreOptions) -> None:
 
 
 def _check_limits(options: ScoreOptions) -> None:
-    if is_url(options.output):
-        raise ParameterError(f"{options.output}: results go to a directory of this machine; copy them from there")
+    refuse_far_output(options.output)
     if options.text_by not in TEXT_BY:
         raise ParameterError(f"--text-by is {quoted([options.text_by])}; expected line or document")
     if options.on_bad_row not in ON_BAD_ROW:
@@ -391,6 +398,12 @@ def _check_limits(options: ScoreOptions) -> None:
         raise ParameterError(f"--threads must be at least 1, got {options.threads}")
     if low is not None and high is not None and low > high:
         raise ParameterError(f"--min-bytes {low} is above --max-bytes {high}, which leaves out every row")
+
+
+def refuse_far_output(output: str) -> None:
+    """Raise for a directory that is a URL."""
+    if is_url(output):
+        raise ParameterError(f"{output}: results go to a directory of this machine; copy them from there")
 
 
 def _check_filters(options: ScoreOptions) -> None:

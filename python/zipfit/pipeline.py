@@ -162,6 +162,7 @@ def _select_by_scores(run: Run, options: SelectOptions, directory: str) -> Resul
             parameters[name] = TIGHTER[name](limits)
     run.metric = parameters["metric"]
     with writing.open_output(options.output, overwrite=options.overwrite, resume=options.resume) as (output, work):
+        work.can_go_on = False
         reader = _open_sources(former, Path(directory, writing.MANIFEST_NAME), options.verify, work.spool)
         outputs = choose_by_table(run, output, scores, reader=reader, counts=former["counts"])
         table = next(file for file in former["outputs"] if file["name"] == FILE_NAME)

@@ -353,6 +353,8 @@ class Ranking:
         if unit == "tokens":
             if tokens is None:
                 raise ParameterError("budget_tokens needs tokens=, the number of tokens of each row")
+            if isinstance(tokens, np.ndarray) and tokens.dtype == np.int64 and tokens.shape == self._scores.shape:
+                return tokens
             return numbers(tokens, "tokens", np.int64, len(self))
         if tokens is not None:
             raise ParameterError("tokens= has no effect on budget_bytes; leave it out or give budget_tokens")

@@ -66,9 +66,8 @@ def expand(url: str) -> list[str]:
     MissingExtraError, OSError
         As `find`.
     """
-    # In the addresses of the web a question mark begins a query.
-    is_web = url.lower().startswith(("http:", "https:"))
-    if not glob.has_magic(url.replace("?", "") if is_web else url):
+    # In a URL a question mark begins a query.
+    if not glob.has_magic(url.replace("?", "")):
         return [url]
     with _speaking_of(url):
         system, path = _open(url)

@@ -13,6 +13,7 @@ import numpy as np
 from zipfit import _core, manifest, shards, writing
 from zipfit.covering import Cover
 from zipfit.errors import MismatchError
+from zipfit.options import shard_name
 from zipfit.spool import far_away
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Run:
         except (ValueError, KeyError, TypeError):
             message = f"{path}: this file is no manifest of zipfit; give another directory"
             raise MismatchError(message, path=str(path)) from None
-        wanted: dict[str, object] = {"zipfit": _core.__version__, "seed": self.seed, "shard": self.options.shard}
+        wanted: dict[str, object] = {"zipfit": _core.__version__, "seed": self.seed, "shard": shard_name(self.options)}
         wanted |= json.loads(json.dumps(parameters))
         if wanted.get("beta") is None:
             # Of joint selection it is found by the run.
@@ -177,7 +178,7 @@ class Run:
             files=tuple(name for name in writing.ALL_NAMES if name in {*self.files, *writing.RECORD_NAMES}),
             counts=self.counts,
             scores=getattr(self.options, "scores", None),
-            shard=self.options.shard,
+            shard=shard_name(self.options),
             merged=self.merged,
             targets=self.targets,
             metric=self.metric,

@@ -18,7 +18,7 @@ import numpy as np
 from zipfit import _core
 from zipfit.errors import BadRowError, MismatchError, ParameterError
 from zipfit.filtering import Filtered, Filters
-from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions, shard_of
+from zipfit.options import NOT_FOR_THE_RESULT, ScoreOptions, shard_name, shard_of
 from zipfit.paths import located
 from zipfit.progress import bytes_bar
 from zipfit.scorer import DEFAULT_METRIC
@@ -170,7 +170,7 @@ def journal_key(task: Task, scorer: _core.Scorer, parameters: dict[str, object])
     # Rows that were good are good under any policy; `score_rows` looks after those that were not.
     key |= {f"--{name.replace('_', '-')}": value for name, value in parameters.items() if name != "on_bad_row"}
     key["batch_rows"] = task.options.batch_rows
-    key["--shard"] = task.options.shard
+    key["--shard"] = shard_name(task.options)
     key["library"] = " ".join(scorer.library)
     key["tokenizer"] = None if task.counter is None else task.counter.record
     sides = {"source": task.reader, "target": task.target_reader, "exclude": task.filters.reader}

@@ -47,6 +47,8 @@ class Workplace:
         self.spool = Spool(directory / SPOOL)
         """Of the inputs that are copied before they are read."""
         self._rows: Journal | None = None
+        self.can_go_on = True
+        """Whether another run could go on where this one is broken off; False: nothing is kept for it."""
         self.after_bad_rows = ""
         """What to add to a command that a bad row has ended."""
 
@@ -95,6 +97,9 @@ class Workplace:
         last = self._journal.last
         if last is None or is_bad_file:
             self.journal_path.unlink(missing_ok=True)
+            if is_bad_file:
+                # A copy of what is damaged is damaged.
+                self.spool.clear()
             self._settle_spool(error, had_copies=had_copies)
         if last is None or is_bad_file or isinstance(error, MismatchError) or not self.journal_path.exists():
             return
@@ -105,10 +110,11 @@ class Workplace:
     def _settle_spool(self, error: BaseException, *, had_copies: bool) -> None:
         """Keep copies of inputs where these are not what was wrong, and those of an earlier run."""
         is_wrong_input = isinstance(error, (ZipfitError, FileNotFoundError, PermissionError))
-        if not self.spool.has_copies or (is_wrong_input and not had_copies):
+        if not self.spool.has_copies or not self.can_go_on or (is_wrong_input and not had_copies):
             self.spool.clear()
         else:
-            error.add_note("inputs that were copied are kept; go on by the same command with --resume")
+            which = "" if is_wrong_input else "by the same command "
+            error.add_note(f"inputs that were copied are kept; go on {which}with --resume")
 
     def refuse_unfinished(self, output: str, *, journal_alone: bool = False) -> None:
         """Raise if there is a journal, or (unless `journal_alone`) a copy of an input."""

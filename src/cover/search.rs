@@ -120,12 +120,6 @@ impl Search {
         })
     }
 
-    /// Rows until now, whether they may be chosen or not.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Bytes that were put away until now; texts that are in memory anyway do not count.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {

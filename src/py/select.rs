@@ -2,6 +2,7 @@
 //! rows and answer Ctrl-C meanwhile; the others go once over the rows.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
@@ -117,6 +118,18 @@ pub(super) fn per_group<'py>(
     let rows = same_length(order.len(), groups.len())
         .and_then(|()| select::per_group(order.rows(), keep.as_deref(), &groups, k));
     rows_to_python(py, rows)
+}
+
+/// Equal labels get one number, in the order of their coming; and how many numbers there are.
+#[pyfunction]
+pub(super) fn group_codes<'py>(py: Python<'py>, labels: PyReadonlyArray1<'py, i64>) -> (Rows<'py>, usize) {
+    let mut numbers: HashMap<i64, i64> = HashMap::new();
+    let number = |&label: &i64| {
+        let next = numbers.len() as i64;
+        *numbers.entry(label).or_insert(next)
+    };
+    let codes: Vec<i64> = labels.as_array().iter().map(number).collect();
+    (codes.into_pyarray(py), numbers.len())
 }
 
 /// A numpy vector of any strides, copied.

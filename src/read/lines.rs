@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::columnar::Piece;
 use super::csv::{self, Begun, Header, RecordLimit, RecordRead, Records};
-use super::files::{InputFile, ListedFile, Position};
+use super::files::{InputFile, ListedFile, Position, changed};
 use super::form::{FileFormat, Form, TextBy};
 use super::places::{LinePlace, Places};
 use super::shard::{Cut, Part};
@@ -134,7 +134,7 @@ impl Splitter {
             start: (start != Position::default()).then_some(start),
             rows: rows_before,
             finished: Vec::new(),
-            finished_bytes: finished.iter().map(|file| file.bytes).sum(),
+            finished_bytes: part.bytes_of(finished),
         }
     }
 
@@ -181,8 +181,12 @@ impl Splitter {
                 continue;
             };
             let Some(found) = open.next_row(bytes, self.limits, self.rows, control)? else {
+                if open.byte < open.stop && self.part.ends_inside(self.file) {
+                    // The file ends where it did not when it was cut.
+                    return Err(changed(&self.files[self.file].path));
+                }
                 if !self.part.ends_inside(self.file) {
-                    self.close();
+                    self.close()?;
                 }
                 continue;
             };
@@ -212,6 +216,7 @@ impl Splitter {
         let (mut line, mut byte) = (0, 0);
         let mut stream = if self.part.begins_inside(self.file) {
             (line, byte) = (start.line, start.byte);
+            self.finished_bytes += byte - self.part.start.at;
             Stream::open_plain_at(&file.path, self.side, byte)?
         } else {
             Stream::open(&file.path, self.side)?
@@ -240,9 +245,13 @@ impl Splitter {
         Ok(())
     }
 
-    fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
+    fn close(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
         let file = &self.files[self.file];
+        if self.part.begins_inside(self.file) {
+            // Of others the hash tells.
+            file.check_unchanged()?;
+        }
         let (read, sha256) = open.stream.finish();
         self.finished_bytes += read;
         let is_whole = !self.part.begins_inside(self.file);
@@ -253,6 +262,7 @@ impl Splitter {
             rows: self.rows - open.first_row,
         });
         self.file += 1;
+        Ok(())
     }
 }
 

@@ -246,7 +246,10 @@ impl Reader {
         let raw = self.ahead.insert(ahead).next_batch(control);
         let mut raw = raw.map_err(|error| by_name(&self.files, error))?;
         self.finished.append(&mut raw.finished);
-        (self.position, self.bytes_read) = (raw.end, raw.bytes_on_disk);
+        self.position = raw.end;
+        // What is read ahead of the end of a shard is not its own.
+        self.bytes_read =
+            if self.options.shard.is_some() { raw.bytes_on_disk.min(self.part.bytes) } else { raw.bytes_on_disk };
         if raw.rows.is_empty() {
             // Asked once more, the reader finds the end again.
             self.ahead = None;
@@ -315,12 +318,6 @@ impl Reader {
     #[must_use]
     pub fn path(&self, file: u32) -> &Path {
         &self.files[file as usize].name
-    }
-
-    /// How many files there are.
-    #[must_use]
-    pub fn file_count(&self) -> usize {
-        self.files.len()
     }
 
     /// Path (or name), bytes and time of change (nanoseconds since 1970) of each file, as it was found.

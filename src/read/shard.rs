@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 
 use super::columnar::Plan;
-use super::files::{ListedFile, Position};
+use super::files::{InputFile, ListedFile, Position};
 use super::form::{FileFormat, TextBy};
 use super::stream::Stream;
 use crate::error::{Error, Result};
@@ -78,6 +78,12 @@ impl Part {
     /// Whether the file goes on behind this part.
     pub(super) fn ends_inside(&self, file: usize) -> bool {
         self.end.file == file && self.end.at > 0
+    }
+
+    /// Bytes on disk of files that were read to their end, as far as they are in this part.
+    pub(super) fn bytes_of(&self, finished: &[InputFile]) -> u64 {
+        let bytes: u64 = finished.iter().map(|file| file.bytes).sum();
+        if finished.is_empty() { 0 } else { bytes - self.start.at }
     }
 
     /// Where reading begins.

@@ -210,9 +210,9 @@ def test_the_columns_of_texts_and_scores_can_have_any_name(scorer: zipfit.Scorer
         assert row["fit"] == scorer.score(["def f"])[0]
 
 
-@pytest.mark.parametrize("name", ["batched", "with_indices"])
+@pytest.mark.parametrize("name", ["batched", "drop_last_batch", "remove_columns", "input_columns"])
 def test_options_of_map_by_which_scores_are_added_are_refused(
     dataset: datasets.Dataset, scorer: zipfit.Scorer, name: str
 ) -> None:
-    with pytest.raises(ParameterError, match=f"{name} is how scores are added, so it cannot be given"):
+    with pytest.raises(ParameterError, match=f"{name} would change how scores are added, or to which rows"):
         score(dataset, scorer, text=None, column="score", **{name: False})

@@ -142,6 +142,24 @@ def test_rows_are_chosen_again_from_files_that_are_fetched_again(far: FarFileSys
     assert not Path("new").exists()
 
 
+def test_choosing_by_scores_keeps_no_copies_when_it_is_broken_off(
+    far: FarFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.score(pipeline.ScoreOptions(source=(A, B), target=("target.jsonl",), output="scores"))
+    later = pipeline.SelectOptions(scores="scores", top_k=1, output="later")
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) as caught:
+        patched.setattr(pipeline, "choose_by_table", interrupt)
+        pipeline.select(later)
+    # There is nothing to go on with, so it is not said that there is.
+    assert not getattr(caught.value, "__notes__", [])
+    assert not Path("later").exists()
+    pipeline.select(later)
+
+
 def test_files_that_came_before_the_network_failed_are_not_fetched_again(far: FarFileSystem) -> None:
     far.failures["/datasets/me/pool/b.jsonl.gz"] = ConnectionError("reset by\npeer")
     with pytest.raises(OSError, match="cannot be read") as caught:

@@ -322,6 +322,99 @@ def test_what_changed_since_a_shard_was_scored_is_found(folder: Path) -> None:
     assert not Path(output).exists()
 
 
+def test_rows_are_never_copied_from_a_file_that_changed_after_all_shards_were_scored(folder: Path) -> None:
+    directories = in_shards(folder, 2)
+    content = (folder / "c.jsonl").read_bytes()
+    (folder / "c.jsonl").write_bytes(content.replace(b"lorem", b"LOREM"))
+    os.utime(folder / "c.jsonl", (1, 1))
+    # One shard has all of this file, so that its hash is known; of the other one only the time is.
+    with pytest.raises(MismatchError, match=r"c\.jsonl: (the file changed|its time of change is not what it was)"):
+        merge(directories, str(folder / "merged"))
+    assert not (folder / "merged").exists()
+
+
+def test_a_copy_with_another_time_is_known_by_its_hash_where_a_shard_had_it_whole(folder: Path) -> None:
+    directories = in_shards(folder, 2)
+    os.utime(folder / "b.jsonl.gz", (1, 1))
+    merge(directories, str(folder / "merged"))
+    os.utime(folder / "empty.jsonl", (1, 1))
+    merge(directories, str(folder / "merged"), overwrite=True)
+
+
+def test_shards_of_select_and_of_score_are_of_two_runs_in_either_order(folder: Path) -> None:
+    first = options(folder, "s1", shard="1/2")
+    scoring = {name: getattr(first, name) for name in ("source", "target", "on_bad_row")}
+    pipeline.select(first)
+    pipeline.score(pipeline.ScoreOptions(output=str(folder / "s2"), shard="2/2", **scoring))
+    for order in (("s1", "s2"), ("s2", "s1")):
+        with pytest.raises(MismatchError, match=r"a shard of another run than .* --top-k"):
+            merge([str(folder / name) for name in order], str(folder / "merged"))
+
+
+def test_a_shard_that_had_to_skip_rows_goes_with_others_that_had_not(folder: Path) -> None:
+    source = {"source": (str(folder / "a.jsonl"),)}
+    pipeline.select(options(folder, "whole", **source))
+    directories = []
+    for number in (1, 2, 3):
+        one = options(folder, f"s{number}", shard=f"{number}/3", on_bad_row="error", **source)
+        try:
+            pipeline.select(one)
+        except BadRowError:
+            pipeline.select(options(folder, f"s{number}", shard=f"{number}/3", resume=True, **source))
+        directories.append(one.output)
+    policies = {json.loads(Path(name, "manifest.json").read_text())["parameters"]["on_bad_row"] for name in directories}
+    assert policies == {"error", "skip"}
+    merge(directories, str(folder / "merged"))
+    assert digest(folder / "merged") == digest(folder / "whole")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files where Linux shows them")
+def test_merging_has_few_files_open_however_many_shards_there_are(folder: Path) -> None:
+    import resource
+
+    directories = in_shards(folder, 40)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 30, limits[1]))
+    try:
+        merge(directories, str(folder / "merged"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_shard_is_the_same_however_its_number_is_written(folder: Path) -> None:
+    pipeline.select(options(folder, "out", shard="01/2"))
+    assert pipeline.select(options(folder, "out", shard="1/02", resume=True)).already_done
+
+
+def test_the_directory_of_merged_shards_is_of_this_machine(folder: Path) -> None:
+    with pytest.raises(ParameterError, match="results go to a directory of this machine"):
+        merge(in_shards(folder, 1), "s3://bucket/merged")
+
+
+def test_a_file_that_shrinks_while_a_shard_of_it_is_read_is_an_error(folder: Path) -> None:
+    path = folder / "long.jsonl"
+    write_texts(path, ["x" * 100] * 200_000)
+    reader = _core.Reader([str(path)], "text", shard=(1, 2), batch_rows=10)
+    assert reader.next_batch(1) is not None
+    os.truncate(path, 6_000_000)
+    with pytest.raises(MismatchError, match=r"long\.jsonl: the file changed while it was read"):
+        batches(reader)
+
+
+def test_progress_of_a_resumed_shard_does_not_pass_its_end(folder: Path) -> None:
+    for name in ("d.jsonl", "e.jsonl"):
+        write_texts(folder / name, [f"{name} {i}" for i in range(500)])
+    paths = [str(folder / "d.jsonl"), str(folder / "e.jsonl")]
+    first = _core.Reader(paths, "text", shard=(2, 4), batch_rows=100)
+    for _ in range(2):
+        assert first.next_batch(1) is not None
+    again = _core.Reader(paths, "text", shard=(2, 4), batch_rows=100)
+    again.resume(first.position, first.files())
+    while again.next_batch(1) is not None:
+        assert again.bytes_read <= again.bytes_total
+    assert again.bytes_read == again.bytes_total
+
+
 def test_a_file_that_shards_saw_with_other_times_is_warned_of(folder: Path) -> None:
     only = {"source": (str(folder / "a.jsonl"),)}
     pipeline.select(options(folder, "s1", shard="1/2", **only))
@@ -345,9 +438,10 @@ def test_shards_without_any_good_row_are_an_error_when_put_together(folder: Path
     with pytest.raises(BadRowError, match=r"bad\.jsonl:1 \(byte \d\): all rows were rejected"):
         merge(directories, str(folder / "merged"))
     (folder / "none.jsonl").write_text("\n")
-    directories = in_shards(folder, 2, source=(str(folder / "none.jsonl"),), overwrite=True)
-    with pytest.raises(ParameterError, match="source has 0 rows; there is nothing to choose from"):
-        merge(directories, str(folder / "merged"))
+    for policy in ("skip", "error"):
+        directories = in_shards(folder, 2, source=(str(folder / "none.jsonl"),), on_bad_row=policy, overwrite=True)
+        with pytest.raises(ParameterError, match=r"none\.jsonl: source has 0 rows; there is nothing to choose from"):
+            merge(directories, str(folder / "merged"))
 
 
 def test_a_reader_of_a_shard_reads_nothing_of_the_others(folder: Path) -> None:

@@ -295,6 +295,18 @@ def test_a_run_goes_on_with_what_it_had_read_of_standard_input(folder: Path, sig
         assert (folder / "out" / name).read_bytes() == (folder / "whole" / name).read_bytes()
 
 
+def test_a_damaged_copy_of_standard_input_does_not_stay_in_the_way(folder: Path) -> None:
+    spool = folder / "out" / ".zipfit" / "spool"
+    spool.mkdir(parents=True)
+    (spool / "stdin.jsonl.gz").write_bytes(gzip.compress(LONG)[:-20])
+    select = ("select", "-", *TARGET_TO_TOP_3, "-o", "out", "--resume")
+    refused = fed(LONG, *select, cwd=folder)
+    assert refused.returncode == 2
+    assert "the file is cut off, get a whole copy" in refused.stderr
+    assert "--resume" not in refused.stderr
+    assert fed(LONG, *select, cwd=folder).returncode == 0
+
+
 @posix
 def test_a_full_disk_while_standard_input_is_copied_is_told_with_the_file(folder: Path) -> None:
     import resource

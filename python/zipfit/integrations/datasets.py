@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
+_SETTLED = (
+    *("batched", "with_indices", "with_rank", "input_columns", "remove_columns", "drop_last_batch"),
+    *("features", "fn_kwargs", "new_fingerprint"),
+)
+"""Options of ``map`` that decide what it is given and gives."""
+
 AnyDataset = TypeVar("AnyDataset", "datasets.Dataset", "datasets.IterableDataset")
 
 
@@ -70,9 +76,9 @@ def score(
         A text that is null, not Unicode, or no text; or `dataset` is something else. Of a stream when it is read.
     """
     datasets = _datasets(dataset)
-    for name in ("batched", "with_indices"):
+    for name in _SETTLED:
         if name in options:
-            raise ParameterError(f"{name} is how scores are added, so it cannot be given; leave it out")
+            raise ParameterError(f"{name} would change how scores are added, or to which rows; leave it out")
     names = dataset.column_names
     if names is not None:
         refuse_taken(column, names)
