@@ -142,18 +142,18 @@ def test_rows_are_chosen_again_from_files_that_are_fetched_again(far: FarFileSys
     assert not Path("new").exists()
 
 
-def test_choosing_by_scores_keeps_no_copies_when_it_is_broken_off(
-    far: FarFileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("far")
+def test_choosing_by_scores_keeps_no_copies_when_it_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.score(pipeline.ScoreOptions(source=(A, B), target=("target.jsonl",), output="scores"))
     later = pipeline.SelectOptions(scores="scores", top_k=1, output="later")
 
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr(pipeline, "choose_by_table", interrupt)
-        pipeline.select(later)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            pipeline.select(later)
     # There is nothing to go on with, so it is not said that there is.
     assert not getattr(caught.value, "__notes__", [])
     assert not Path("later").exists()
