@@ -34,6 +34,7 @@ __all__ = [
     "compressed_sizes",
     "debug_build",
     "duplicates",
+    "group_codes",
     "ncd",
     "ncd_matrix",
     "order",
