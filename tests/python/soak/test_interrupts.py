@@ -158,7 +158,7 @@ def tell(counts: dict[str, int], seconds: dict[str, list[float]], problems: list
 
 def wrong_words(status: int, said: str, batches: int) -> str | None:
     """Say what is wrong with the end of a run that was interrupted; None if nothing is."""
-    # The second where the signal fell into the making of a dataclass, say: Python remembers it and ends by it, after us.
+    # The second where the signal fell into the making of a dataclass, say: Python remembers it and ends by it after us.
     # Shells call either status 130.
     if status not in {130, -signal.SIGINT}:
         return f"status {status}, said {said!r}"
