@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory
 demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, show what it does
 	$(BIN)/zipfit demo
 
-test: test-prerequisites rustfmt clippy aarch64 cargo-test fuzz ruff mypy stubtest workflows pytest abi3audit readme  ## everything that must hold (15 minutes the first time)
+test: test-prerequisites rustfmt clippy aarch64 cargo-test fuzz ruff mypy stubtest workflows pytest abi3audit readme  ## everything that must hold (some 20 minutes the first time)
 	@printf '\nall tests passed\n'
 
 # Their own environment: Ray, datatrove, datasets and Spark are some 2 GB, and not to choose the versions of other tests.

@@ -3,6 +3,8 @@
 Every function here checks its arguments and raises the classes of ``zipfit.errors``. Those that can run long
 release the GIL, answer Ctrl-C within half a second and call ``progress(done)`` from the calling thread some ten
 times a second, ``done`` counting source rows.
+
+One file of more than 500 lines, because the stub of a module cannot be split; its parts are in the order of ``src``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
