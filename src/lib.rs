@@ -53,9 +53,11 @@ pub mod ngrams;
 pub mod pairs;
 pub mod parallel;
 pub mod rank;
+#[cfg(feature = "files")]
 pub mod read;
 pub mod select;
 pub mod texts;
+#[cfg(feature = "files")]
 pub mod write;
 
 #[cfg(feature = "python")]

@@ -154,9 +154,6 @@ class Cover:
     def beta(self) -> float:
         """The resolved one."""
     @property
-    def budget_bytes(self) -> float:
-        """The budget; one of rows or tokens converted by the mean size of the rows that may be chosen."""
-    @property
     def copies_of_target(self) -> NDArray[np.int64]:
         """Shape (m, 2): a row that was left out and the target that it equals."""
     @property
@@ -514,8 +511,6 @@ class Places:
     @staticmethod
     def from_columns(columns: Mapping[str, NDArray[np.int64] | NDArray[np.int32]]) -> Places:
         """The inverse of ``columns``; other columns are passed over."""
-    @staticmethod
-    def concat(parts: Sequence[Places]) -> Places: ...
     def take(self, positions: NDArray[np.int64]) -> Places:
         """Those at ``positions``, in any order."""
     def __len__(self) -> int: ...

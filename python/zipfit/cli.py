@@ -271,7 +271,7 @@ def _tell_estimate(options: ScoreOptions, as_json: bool) -> int:
         return DONE
     about = "" if found.sample_rows == found.rows else "about "
     copied = found.copied_bytes
-    copies = f", and {copied / 1e6:,.1f} MB for copies of what is far away, until it ends" if copied else ""
+    copies = f", and {copied / 1e6:,.1f} MB for copies of inputs that are no files, until it ends" if copied else ""
     typer.echo(
         f"{about}{_rows(found.rows)}, {_rows(found.targets)} of the target, {found.pairs:,} pairs\n"
         f"about {_duration(found.seconds)} on {found.threads} thread{'s' * (found.threads != 1)}, "

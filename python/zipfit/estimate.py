@@ -74,19 +74,17 @@ def estimate(options: ScoreOptions) -> Estimate:
         check(options)
     else:
         check_scoring(options)
-    if STANDARD_INPUT in {*options.source, *options.target, *options.exclude}:
-        raise ParameterError("--dry-run would use up standard input; name a file, of a part of the rows say")
     part = shard_of(options)
-    files, total, copied = _inputs(options)
-    if part is not None:
-        # Of equal bytes; which files it has is not asked, because they are sampled anyway.
-        total //= part[1]
-        options = dataclasses.replace(options, shard=None)
     rows = texts = disk = done = held = 0
     seconds, targets, threads = 0.0, 0, 1
     joint = isinstance(options, SelectOptions) and options.cover
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
+        files, total, copied = _inputs(options, spool)
+        if part is not None:
+            # Of equal bytes; which files it has is not asked, because they are sampled anyway.
+            total //= part[1]
+            options = dataclasses.replace(options, shard=None)
         for file in files:
             # Not part of what is measured.
             spool.fill([file])
@@ -122,21 +120,24 @@ def estimate(options: ScoreOptions) -> Estimate:
     )
 
 
-def _inputs(options: ScoreOptions) -> tuple[tuple[str, ...], int, int]:
+def _inputs(options: ScoreOptions, spool: Spool) -> tuple[tuple[str, ...], int, int]:
     """Return the sources to measure, the bytes of all, and the bytes that are copied before a run."""
-    far = {
-        name: remote.find(name).bytes or 0
-        for name in (*options.source, *options.target, *options.exclude)
-        if is_url(name)
-    }
-    near = [name for name in options.source if name not in far]
+    names = (*options.source, *options.target, *options.exclude)
+    far = {name: remote.find(name).bytes or 0 for name in names if is_url(name)}
+    if STANDARD_INPUT in names:
+        # How much comes is known when all of it has come.
+        spool.fill([STANDARD_INPUT])
+        far[STANDARD_INPUT] = Path(spool.paths[STANDARD_INPUT]).stat().st_size
+    copied = sum(far.values())
     total = sum(far.get(name, 0) for name in options.source)
+    near = [name for name in options.source if name not in far]
     if not near:
-        # It is fetched whole.
-        return (min(options.source, key=lambda name: far[name]),), total, sum(far.values())
+        # What is measured is copied whole, and standard input is so already.
+        first = min(options.source, key=lambda name: (name != STANDARD_INPUT, far[name]))
+        return (first,), total, copied
     total += sum(size for _, size, _ in _core.Reader(near, options.text, "source", text_by=options.text_by).found())
     step = max(len(near) // _FILES, 1)
-    return tuple(near[::step][:_FILES]), total, sum(far.values())
+    return tuple(near[::step][:_FILES]), total, copied
 
 
 @dataclass(kw_only=True)
@@ -163,7 +164,7 @@ def _measure(task: scoring.Task, seconds: float) -> _Sample:
     while (batch := _next_batch(task)) is not None:
         # What a stream has read ahead of the rows does not count; of compressed ones it is not known.
         name, (_, byte, _, _) = options.source[0], task.reader.position
-        suffix = remote.suffix_of(name) if is_url(name) else name
+        suffix = task.spool.paths.get(name, name)
         sample.input_bytes = task.reader.bytes_read if suffix.endswith(_NOT_PLAIN) else byte
         columns = batch.columns()
         where = None

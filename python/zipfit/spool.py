@@ -123,11 +123,6 @@ class Spool:
                 start = _drain(sys.stdin.buffer, file, progress)
             if not start:
                 raise ParameterError("standard input is empty; give the rows by a pipe or a file", path=STANDARD_INPUT)
-            if start == _PARQUET_MAGIC:
-                message = (
-                    "standard input is Parquet, which is not read from its beginning; save it to a file, *.parquet"
-                )
-                raise ParameterError(message, path=STANDARD_INPUT)
             suffix = next((suffix for magic, suffix in _MAGIC.items() if start.startswith(magic)), "")
             return _keep(partial, self._directory / f"stdin.jsonl{suffix}")
 
@@ -184,11 +179,20 @@ def _name_of(file: remote.RemoteFile) -> str:
 
 
 def _drain(stream: BinaryIO, file: BinaryIO, progress: Meter | None) -> bytes:
-    """Copy all that is left of a stream, and return how it began: some bytes, fewer of a shorter one."""
+    """Copy all that is left of a stream, and return how it began: some bytes, fewer of a shorter one.
+
+    Raises
+    ------
+    ParameterError
+        It begins as Parquet does.
+    """
     start, copied = b"", 0
     while piece := _read_piece(stream):
         # A pipe may give single bytes.
         start = (start + piece[: len(_PARQUET_MAGIC)])[: len(_PARQUET_MAGIC)]
+        if start == _PARQUET_MAGIC:
+            message = "standard input is Parquet, which is not read from its beginning; save it to a file, *.parquet"
+            raise ParameterError(message, path=STANDARD_INPUT)
         _write(file, piece)
         copied += len(piece)
         if progress is not None:

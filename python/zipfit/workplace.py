@@ -177,16 +177,14 @@ def hold(output: str, *, resume: bool, overwrite: bool) -> Iterator[Workplace]:
 def _locked(path: Path, output: str) -> Iterator[None]:
     while True:
         try:
-            path.parent.mkdir(exist_ok=True)
+            # Not `exist_ok`, which looks again and fails where another run takes the directory away in between.
+            with contextlib.suppress(FileExistsError):
+                path.parent.mkdir()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
-            if not path.parent.parent.exists():
+            if path.parent.is_symlink() or not path.parent.parent.exists():
                 raise
             # Another run has just ended, and taken the directory away.
-            continue
-        except FileExistsError:
-            if path.parent.exists():
-                raise
             continue
         try:
             if not _try_lock(descriptor):

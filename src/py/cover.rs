@@ -42,11 +42,6 @@ impl PyCover {
     }
 
     #[getter]
-    fn budget_bytes(&self) -> f64 {
-        self.0.budget_bytes
-    }
-
-    #[getter]
     fn copies_of_target<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
         pairs_to_python(py, &self.0.copies_of_target)
     }

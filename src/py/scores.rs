@@ -208,13 +208,6 @@ impl PyPlaces {
         places.map(|places| PyPlaces(Arc::new(places))).map_err(|error| to_python(py, error))
     }
 
-    #[staticmethod]
-    fn concat(py: Python<'_>, parts: Vec<Bound<'_, PyPlaces>>) -> PyResult<PyPlaces> {
-        let parts: Vec<Arc<Places>> = parts.iter().map(|part| Arc::clone(&part.get().0)).collect();
-        let places = py.detach(|| Places::concat(&parts));
-        places.map(|places| PyPlaces(Arc::new(places))).map_err(|error| to_python(py, error))
-    }
-
     fn take(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
         let positions = row_numbers(&positions, self.0.len()).map_err(|error| to_python(py, error))?;
         Ok(PyPlaces(Arc::new(py.detach(|| self.0.take(&positions)))))

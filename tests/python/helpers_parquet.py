@@ -61,9 +61,11 @@ def column(found: list[_core.Batch], name: str) -> list[Any]:
 def copy(directory: Path, reader: Reader, found: list[_core.Batch], rows: list[int]) -> Path:
     """Write these rows in this order and return the file of them."""
     chosen = np.array(rows, np.int64)
-    places = Places.concat([batch.places for batch in found]).take(chosen)
+    columns = [batch.places.columns() for batch in found]
+    places = Places.from_columns({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
+    places, scores = places.take(chosen), np.linspace(1, 0, len(rows))
     with Output(str(directory), ["selected.parquet", "selection.jsonl"]) as output:
-        files = output.copy_rows(reader, places, chosen, np.arange(len(rows)), np.linspace(1, 0, len(rows)))
+        files = output.copy_rows(reader, places, chosen, np.arange(len(rows)), scores)
         output.commit()
     assert [file["name"] for file in files] == ["selected.parquet", "selection.jsonl"]
     for file in files:

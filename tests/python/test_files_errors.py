@@ -345,6 +345,7 @@ def test_a_full_disk_ends_the_run_with_status_3(folder: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process here")
 def test_ctrl_c_ends_a_long_run_within_half_a_second_and_leaves_nothing(folder: Path) -> None:
     # Ten seconds of work and more: 2,000,000 pairs of some 6 kB each.

@@ -113,9 +113,11 @@ def test_no_chosen_row_gives_a_file_of_no_rows(tmp_path: Path) -> None:
     assert result.schema.equals(pq.read_schema(path), check_metadata=True)
 
 
-def test_sources_are_of_one_kind_and_one_schema(tmp_path: Path) -> None:
-    first = save(tmp_path / "a.parquet", pa.table({"text": ["a"], "n": [1]}))
-    lines = tmp_path / "b.jsonl"
+def test_sources_are_of_one_kind_and_one_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Messages cut long names.
+    monkeypatch.chdir(tmp_path)
+    first = save(Path("a.parquet"), pa.table({"text": ["a"], "n": [1]}))
+    lines = Path("b.jsonl")
     lines.write_text('{"text": "b"}\n')
     for side in ("source", "target", "against"):
         with pytest.raises(
@@ -129,7 +131,7 @@ def test_sources_are_of_one_kind_and_one_schema(tmp_path: Path) -> None:
         (pa.table({"n": [1], "text": ["a"]}), 'column 0 is "n", in ".*a.parquet" "text"'),
         (pa.table({"text": pa.array(["a"], pa.large_string()), "n": [1]}), 'column "text" is of type "LargeUtf8"'),
     ]:
-        second = save(tmp_path / "c.parquet", table)
+        second = save(Path("c.parquet"), table)
         with pytest.raises(ParameterError, match=f"c.parquet: {fault}.*; all sources must have the same columns"):
             Reader([str(first), str(second)], "text")
         # Nothing is written of targets.

@@ -56,6 +56,7 @@ def test_import_brings_numpy_and_nothing_else_that_is_heavy() -> None:
     assert heavy.isdisjoint(modules)
 
 
+@pytest.mark.alone
 def test_import_costs_less_than_50_ms_over_numpy() -> None:
     code = "import numpy, time; start = time.perf_counter(); import zipfit; print(1000 * (time.perf_counter() - start))"
     # The best of some, because other programs run too.
@@ -178,6 +179,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.alone
 @posix
 @pytest.mark.parametrize("threads", ["1", "2"])
 @pytest.mark.parametrize(
@@ -241,6 +243,7 @@ def test_a_pool_of_forked_processes_ranks() -> None:
     assert np.concatenate(parts).tolist() == EXPECTED
 
 
+@pytest.mark.alone
 def test_other_threads_run_while_a_rank_is_going_on() -> None:
     done = threading.Event()
     times: list[float] = []

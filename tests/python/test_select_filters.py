@@ -425,6 +425,7 @@ def test_a_run_without_text_filters_has_no_list_and_removes_an_earlier_one(folde
     assert "duplicates" not in manifest_of(folder)["counts"]
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process here")
 def test_ctrl_c_ends_a_long_comparison_within_half_a_second_and_leaves_nothing(folder: Path) -> None:
     # Several seconds: rows that have parts in common, but not enough.

@@ -155,7 +155,6 @@ def test_standard_input_that_is_closed_is_told(folder: Path) -> None:
         (["select", "-", "-", *TARGET_TO_TOP_3], "can be read only once; name it once"),
         (["select", "-", "--target", "-", "--top-k", "1"], "can be read only once; name it once"),
         (["select", "-", *TARGET_TO_TOP_3, "--exclude", "-"], "can be read only once; name it once"),
-        (["select", "-", *TARGET_TO_TOP_3, "--dry-run"], "--dry-run would use up standard input"),
         (["score", "-", "--target", "target.jsonl", "--shard", "1/2"], "--shard does not go with -"),
     ],
 )
@@ -226,6 +225,28 @@ def waiting(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return run
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_dry_run_says_how_much_of_standard_input_will_be_copied(
+    folder: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    content = compress(LONG)
+    done = fed(content, "select", "-", *TARGET_TO_TOP_3, "-o", "out", "--dry-run", "--json", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["copied_bytes"]) == (4_000, len(content))
+    assert not (folder / "out").exists()
+
+
+def test_a_dry_run_takes_targets_by_standard_input(folder: Path) -> None:
+    write_texts(folder / "pool.jsonl", SOURCE_TEXTS)
+    targets = (folder / "target.jsonl").read_bytes()
+    done = fed(targets, "score", "pool.jsonl", "--target", "-", "-o", "out", "--dry-run", cwd=folder)
+    assert done.returncode == 0
+    assert f"{len(SOURCE_TEXTS)} rows, {len(TARGET_TEXTS)} rows of the target" in done.stderr
+    assert "MB for copies of inputs that are no files" in done.stderr
+
+
+@pytest.mark.alone
 @posix
 def test_ctrl_c_ends_the_wait_for_standard_input_at_once(folder: Path) -> None:
     seconds = []
@@ -324,6 +345,7 @@ def test_a_full_disk_while_standard_input_is_copied_is_told_with_the_file(folder
     assert not (folder / "out").exists()
 
 
+@pytest.mark.alone
 def test_memory_does_not_grow_with_standard_input(folder: Path) -> None:
     def peak(rows: int) -> int:
         content = lines_of({"text": f"row {i} " + "x" * 2_000} for i in range(rows))

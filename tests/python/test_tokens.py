@@ -363,6 +363,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_is_answered_within_half_a_second(path: pathlib.Path) -> None:
     command = [sys.executable, "-c", LONG_COUNT, str(path)]
