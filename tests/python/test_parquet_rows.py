@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,7 @@ import pytest
 from helpers_parquet import TEXTS, batches, column, copy, everything, save, taken, texts_of
 
 from zipfit._core import Output, Places, Reader
-from zipfit.errors import (
-    ParameterError,
-)
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from zipfit.errors import ParameterError
 
 TYPES = {
     "string": pa.string(),
