@@ -40,7 +40,8 @@
 //! chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target; [`contamination`] finds rows that hold a
 //! piece of an evaluation set, [`duplicates`] those that repeat an earlier row; [`read`] and [`write`] deal with files.
 //! [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what all of them
-//! speak. The Python extension is built from the same crate by the feature `python`.
+//! speak. The feature `files`, on unless turned off, is [`read`] and [`write`] with the libraries of the formats; the
+//! Python extension is built from the same crate by the feature `python`.
 
 pub mod codec;
 pub mod contamination;
