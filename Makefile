@@ -106,7 +106,7 @@ clippy:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features python,steps -- -D warnings
 
-# Without what deals with files, where nothing depends on the processor: this is also how that feature is seen to be off.
+# Without what deals with files, where nothing depends on the processor; so is the fuzzer built.
 # Checked, not linked, so the objects that build scripts make of C code may be for this machine, and quick to make.
 aarch64:
 	$(step) 'the engine for aarch64'

@@ -311,6 +311,32 @@ def test_runs_that_end_and_begin_at_once_never_meet(folder: Path) -> None:
         assert (process.returncode, said) == (0, "")
 
 
+def test_a_directory_that_another_run_makes_at_the_same_time_is_no_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def made_by_another(path: Path, *_: object, **__: object) -> None:
+        make(path)
+        raise FileExistsError(path)
+
+    (folder / "out").mkdir()
+    monkeypatch.setattr(Path, "mkdir", made_by_another)
+    with workplace.hold(str(folder / "out"), resume=False, overwrite=False):
+        assert (folder / "out" / ".zipfit").is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_to_nothing_in_place_of_the_directory_is_an_error(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / ".zipfit").symlink_to("nowhere")
+    with (
+        pytest.raises(FileNotFoundError, match=r"\.zipfit"),
+        workplace.hold(str(folder / "out"), resume=False, overwrite=False),
+    ):
+        pass
+
+
 def test_the_manifest_of_somebody_else_is_left_alone(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "manifest.json").write_text('{"name": "my extension"}')
