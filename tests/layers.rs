@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dictionary", &["codec", "error", "metric", "parallel", "texts"]),
     ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
+    ("fuse", &["error"]),
     ("contamination", &["error", "parallel", "texts"]),
     ("duplicates", &["error", "parallel", "texts"]),
     // 2: files. Never a score.
@@ -39,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cover",
             "duplicates",
             "error",
+            "fuse",
             "metric",
             "pairs",
             "parallel",

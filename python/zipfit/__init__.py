@@ -18,6 +18,7 @@ from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
 from zipfit.filters import contaminated, duplicates
+from zipfit.fusing import fuse
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
 from zipfit.selection import Selection
@@ -35,6 +36,7 @@ __all__ = [
     "cover",
     "duplicates",
     "errors",
+    "fuse",
     "load_scores",
     "ncd",
     "ncd_matrix",

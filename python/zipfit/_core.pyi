@@ -36,6 +36,7 @@ __all__ = [
     "compressed_sizes",
     "debug_build",
     "duplicates",
+    "fuse",
     "group_codes",
     "ncd",
     "ncd_matrix",
@@ -261,6 +262,11 @@ def per_group(
 
 def group_codes(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Equal labels get one number, in the order of their coming; and how many numbers there are."""
+
+# fuse.rs
+
+def fuse(rankings: Sequence[tuple[float, NDArray[np.float64]]], where: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Weighted mean of percentile ranks, NaN where ``where`` (bool, N) is False; a weight and scores (N,) a ranking."""
 
 # read/, write/ ----------------------------------------------------------------------------------------------------
 
