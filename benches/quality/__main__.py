@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--way", nargs="*", help="names of ways, as in the tables (default: all)")
     parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
     parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
-    parser.add_argument("--steps", type=int, default=96, help="of the pretrained model; each takes 1,024 tokens")
+    parser.add_argument("--steps", type=int, default=64, help="of the pretrained model; each takes 1,024 tokens")
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet"])
     parser.add_argument("--pretrained-way", nargs="*", default=list(PRETRAINED_WAYS))
     parser.add_argument("--threads", type=int, default=os.cpu_count())

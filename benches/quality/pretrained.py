@@ -76,7 +76,9 @@ class Judge:
         model = LlamaForCausalLM(self._config)
         model.load_state_dict(self._weights)
         model.to(device())
-        optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
         pieces = self._pieces(chosen, steps, seed)
         few = test[:FEW_TEST_ROWS]
