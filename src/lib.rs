@@ -37,7 +37,8 @@
 //! # Modules
 //! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target, [`dictionary`] for every
 //! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`fuse`]
-//! makes one ranking of several; [`select`] chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target; [`contamination`] finds rows that hold a
+//! makes one ranking of several; [`select`] chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target; [`shared`]
+//! finds what a text and the targets have in common; [`contamination`] finds rows that hold a
 //! piece of an evaluation set, [`duplicates`] those that repeat an earlier row; [`read`] and [`write`] deal with files.
 //! [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what all of them
 //! speak. The feature `files`, on unless turned off, is [`read`] and [`write`] with the libraries of the formats; the
@@ -58,6 +59,7 @@ pub mod rank;
 #[cfg(feature = "files")]
 pub mod read;
 pub mod select;
+pub mod shared;
 pub mod texts;
 #[cfg(feature = "files")]
 pub mod write;

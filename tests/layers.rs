@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rank", &["codec", "dictionary", "error", "metric", "pairs", "parallel", "texts"]),
     ("select", &["error"]),
     ("fuse", &["error"]),
+    ("shared", &["error", "parallel", "texts"]),
     ("contamination", &["error", "parallel", "texts"]),
     ("duplicates", &["error", "parallel", "texts"]),
     // 2: files. Never a score.
@@ -47,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rank",
             "read",
             "select",
+            "shared",
             "texts",
             "write",
         ],
