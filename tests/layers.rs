@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("select", &["error"]),
     ("contamination", &["error", "parallel", "texts"]),
     ("duplicates", &["error", "parallel", "texts"]),
+    ("evaluate", &["error", "ngrams", "parallel", "texts"]),
     // 2: files. Never a score.
     ("read", &["error", "parallel", "texts"]),
     // The places of rows are `read`'s.
@@ -39,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cover",
             "duplicates",
             "error",
+            "evaluate",
             "metric",
             "pairs",
             "parallel",
