@@ -254,13 +254,11 @@ class NgramModel:
     def bits(self, threads: int | None = None) -> NDArray[np.float64]:
         """Sum of -log2 p over the bytes of each of the texts to predict, float64 (n,)."""
 
-def word_counts(
-    texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None
-) -> NDArray[np.int64]:
+def word_counts(texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None) -> NDArray[np.int64]:
     """Words and pairs of words, hashed into 10,000 buckets: int64 (10000,)."""
 
 def word_divergence(target: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """Kullback-Leibler divergence, in nats, of such counts, each bucket counted once more than it occurs."""
+    """Kullback-Leibler divergence, in nats, of the shares of such counts, each plus 1e-8 in a logarithm."""
 
 def bootstrap(
     judged: NDArray[np.float64],

@@ -99,16 +99,19 @@ class Evaluation:
 
     def __str__(self) -> str:
         random = self.random
-        lines = [f"{'':<14}{'bits per byte':>13}  {'against random':<26}{'KL reduction':>12}{'rows':>10}{'bytes':>14}"]
-        lines.append(_line("selection", self.selection))
         draws = len(random.seeds)
         spread = f"{min(random.each):.3f} to {max(random.each):.3f}"
-        rows, size = round(sum(random.rows) / draws), round(sum(random.bytes) / draws)
-        lines.append(_cells(f"random, {draws}x", random.bits_per_byte, spread, random.kl_reduction, rows, size))
+        lines = [f"{'':<14}{'bits per byte':>13}  {'against random':<26}{'KL reduction':>12}{'rows':>10}{'bytes':>14}"]
+        lines.append(_line("selection", self.selection))
+        lines.append(
+            f"{f'random, {draws}x':<14}{random.bits_per_byte:>13.3f}  {spread:<26}{random.kl_reduction:>12.3f}"
+            f"{round(sum(random.rows) / draws):>10,}{round(sum(random.bytes) / draws):>14,}"
+        )
         lines.append(_line("shortest", self.shortest))
         if self.pool is not None:
             lines.append(_line("whole pool", self.pool))
-        lines.append(f"the selection is {self.verdict}, by {self.held_out_rows:,} held-out rows")
+        held_out = "1 held-out row" if self.held_out_rows == 1 else f"{self.held_out_rows:,} held-out rows"
+        lines.append(f"the selection is {self.verdict}, by {held_out}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -116,11 +119,7 @@ class Evaluation:
 def _line(name: str, of: Judgement) -> str:
     low, high = of.interval
     against = f"{of.difference:+.3f} ({low:+.3f} to {high:+.3f})"
-    return _cells(name, of.bits_per_byte, against, of.kl_reduction, of.rows, of.bytes)
-
-
-def _cells(name: str, bits: float, against: str, kl_reduction: float, rows: int, size: int) -> str:
-    return f"{name:<14}{bits:>13.3f}  {against:<26}{kl_reduction:>12.3f}{rows:>10,}{size:>14,}"
+    return f"{name:<14}{of.bits_per_byte:>13.3f}  {against:<26}{of.kl_reduction:>12.3f}{of.rows:>10,}{of.bytes:>14,}"
 
 
 def evaluate(
@@ -141,10 +140,11 @@ def evaluate(
     A model of byte n-grams (interpolated Witten-Bell, contexts of up to 6 bytes) reads the selected rows and then
     predicts the held-out ones, in bits per byte; others read random rows of as many bytes, the shortest rows, and the
     whole pool if that is at most 64 MiB. The verdict is "better than random" if the 95% interval of the difference to
-    random rows is below 0: a bootstrap over the held-out rows and the draws (`zipfit.evaluating` in Rust says how).
+    random rows is below 0: a bootstrap over the held-out rows and the draws, to what one more
+    draw would give.
 
-    DSIR's KL reduction is given beside: KL(held-out || pool) - KL(held-out || rows) over words and pairs of words in
-    10,000 buckets, each of which counts once more than it occurs.
+    DSIR's KL reduction is given beside: KL(held-out || pool) - KL(held-out || rows) over the shares of words and pairs
+    of words in 10,000 buckets, 1e-8 being added to each share in a logarithm. It punishes what small selections lack.
 
     Parameters
     ----------
@@ -216,7 +216,9 @@ def checked_seeds(value: Any) -> int:
     """Return the number of draws."""
     seeds = whole_number(value, "seeds")
     if seeds < _MIN_SEEDS:
-        raise ParameterError(f"seeds must be at least {_MIN_SEEDS}, got {seeds}; one draw does not tell what chance does")
+        raise ParameterError(
+            f"seeds must be at least {_MIN_SEEDS}, got {seeds}; one draw does not tell what chance does"
+        )
     return seeds
 
 
@@ -321,14 +323,13 @@ class Comparison:
     @property
     def illusions(self) -> list[str]:
         """Why the verdict is worth nothing, if it is."""
-        found = []
-        if self._from_target:
-            found.append(f"held-out rows that equal target rows, by which the selection was made: {self._from_target:,}")
-        if self._equal:
-            found.append(f"selected rows that equal held-out rows: {self._equal:,}")
-        if self._holding:
-            found.append(f"selected rows that hold {_OVERLAP_WORDS} words in a row of a held-out row: {self._holding:,}")
-        return [f"{what}; they may make the verdict an illusion, leave them out" for what in found]
+        found = {
+            "held-out rows that equal target rows, by which the selection was made": self._from_target,
+            "selected rows that equal held-out rows": self._equal,
+            f"selected rows that hold {_OVERLAP_WORDS} words in a row of a held-out row": self._holding,
+        }
+        remedy = "they may make the verdict an illusion, leave them out"
+        return [f"{what}: {count:,}; {remedy}" for what, count in found.items() if count]
 
     def finish(self, notes: Sequence[str]) -> Evaluation:
         """Predict, and compare."""
@@ -420,4 +421,3 @@ class _Copies:
 def _has_words(text: bytes) -> bool:
     words: Iterable[object] = re.finditer(rb"[0-9A-Za-z\x80-\xff]+", text)
     return sum(1 for _ in words) >= _OVERLAP_WORDS
-

@@ -113,9 +113,7 @@ def _sizes(reader: _core.Reader, total: int, threads: int | None) -> tuple[NDArr
     return sizes, is_there
 
 
-def _batches(
-    reader: _core.Reader, phase: str, threads: int | None
-) -> Iterator[tuple[_core.Batch, NDArray[np.int64]]]:
+def _batches(reader: _core.Reader, phase: str, threads: int | None) -> Iterator[tuple[_core.Batch, NDArray[np.int64]]]:
     with bytes_bar(reader.bytes_total, phase) as meter:
         while (batch := reader.next_batch(threads)) is not None:
             yield batch, np.asarray(batch.columns()["row"])

@@ -300,9 +300,7 @@ def _nothing(shards: Sequence[_Shard]) -> Exception:
     return ParameterError(f"{name}: source has 0 rows; there is nothing to choose from", path=name)
 
 
-def verified(
-    directory: str, content: dict[str, Any], name: str, remedy: str = "score the shard again"
-) -> bytes:
+def verified(directory: str, content: dict[str, Any], name: str, remedy: str = "score the shard again") -> bytes:
     """Return a file of a finished run, which must be as its manifest says."""
     path = Path(directory, name)
     data = path.read_bytes()

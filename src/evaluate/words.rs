@@ -53,17 +53,22 @@ pub fn count(texts: &Texts, keep: Option<&[bool]>, threads: usize, control: &Con
     Ok(counts)
 }
 
+/// Added to every share, so that a bucket in which nothing was counted does not make a divergence infinite. The value of
+/// the package of the paper's authors, so that numbers can be compared with theirs; a larger one would hide what a small
+/// selection lacks.
+const ADDED: f64 = 1e-8;
+
 /// Kullback-Leibler divergence of the shares in `other` from those in `target`, in nats: sum of p ln(p / q).
 ///
-/// Every bucket counts once more than it occurs, in both, so that none is empty; summed in the order of the buckets.
+/// The logarithms are those of the shares and 1e-8; summed in the order of the buckets. Of no counts all shares are 0.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
 pub fn divergence(target: &[u64], other: &[u64]) -> f64 {
-    let total = |counts: &[u64]| (counts.iter().sum::<u64>() + counts.len() as u64) as f64;
+    let total = |counts: &[u64]| counts.iter().sum::<u64>().max(1) as f64;
     let (all_p, all_q) = (total(target), total(other));
     let term = |(&p, &q): (&u64, &u64)| {
-        let (p, q) = ((p + 1) as f64 / all_p, (q + 1) as f64 / all_q);
-        p * libm::log(p / q)
+        let (p, q) = (p as f64 / all_p, q as f64 / all_q);
+        p * (libm::log(p + ADDED) - libm::log(q + ADDED))
     };
     target.iter().zip(other).map(term).fold(0.0, |sum, term| sum + term)
 }
