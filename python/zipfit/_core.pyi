@@ -39,6 +39,7 @@ __all__ = [
     "debug_build",
     "draw",
     "duplicates",
+    "fuse",
     "group_codes",
     "ncd",
     "ncd_matrix",
@@ -306,6 +307,11 @@ def per_group(
 
 def group_codes(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Equal labels get one number, in the order of their coming; and how many numbers there are."""
+
+# fuse.rs
+
+def fuse(rankings: Sequence[tuple[float, NDArray[np.float64]]], where: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Weighted mean of percentile ranks, NaN where ``where`` (bool, N) is False; a weight and scores (N,) a ranking."""
 
 # read/, write/ ----------------------------------------------------------------------------------------------------
 

@@ -135,9 +135,10 @@ class Ranking:
         parts = [f"{len(self)} rows"]
         if "metric" in self._provenance:
             parts.append("{metric} {compressor} {aggregate}".format(**self._provenance))
-        if len(self):
-            best = int(np.argmax(self._scores))
-            parts.append(f"best row {best} with {self._scores[best]:.6g}")
+        # A row that may not be chosen is not the best, and may have no score.
+        scores = self._scores if self._where is None else np.where(self._where, self._scores, -np.inf)
+        if len(scores) and np.isfinite(scores[best := int(np.argmax(scores))]):
+            parts.append(f"best row {best} with {scores[best]:.6g}")
         return f"Ranking({', '.join(parts)})"
 
     def __reduce__(self) -> tuple[Any, ...]:

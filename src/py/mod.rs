@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use super::scores::{PyPlaces, PyScoreTable, PyScoreWriter};
     #[pymodule_export]
-    use super::select::{draw, group_codes, order, per_group, sample, threshold, top_fraction, top_k, within};
+    use super::select::{draw, fuse, group_codes, order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]
     use super::texts::PyTexts;
     #[pymodule_export]

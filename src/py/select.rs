@@ -1,4 +1,4 @@
-//! The choosers, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of millions of
+//! The choosers, and `fuse`, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of millions of
 //! rows and answer Ctrl-C meanwhile; the others go once over the rows.
 
 use std::borrow::Cow;
@@ -138,6 +138,23 @@ pub(super) fn per_group<'py>(
     let rows = same_length(order.len(), groups.len())
         .and_then(|()| select::per_group(order.rows(), keep.as_deref(), &groups, k));
     rows_to_python(py, rows)
+}
+
+#[pyfunction]
+pub(super) fn fuse<'py>(
+    py: Python<'py>,
+    rankings: Vec<(f64, PyReadonlyArray1<'py, f64>)>,
+    r#where: Option<PyReadonlyArray1<'py, bool>>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let rankings: Vec<(f64, Vec<f64>)> = rankings.iter().map(|(weight, scores)| (*weight, vector(scores))).collect();
+    let keep = r#where.as_ref().map(vector);
+    let fused = interrupt::run(py, None, move |_| {
+        let rows = rankings.first().map_or(0, |(_, scores)| scores.len());
+        same_length(rows, keep.as_ref().map_or(rows, Vec::len))?;
+        let rankings: Vec<(f64, &[f64])> = rankings.iter().map(|(weight, scores)| (*weight, &scores[..])).collect();
+        crate::fuse::fuse(&rankings, keep.as_deref())
+    })?;
+    Ok(fused.into_pyarray(py))
 }
 
 /// Equal labels get one number, in the order of their coming; and how many numbers there are.

