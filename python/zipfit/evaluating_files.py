@@ -81,7 +81,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
         held_out = run.read_held_out(options, spool)
-        reader = run.open_sources(spool, verify=options.verify)
+        reader = run.open_sources(spool)
+        refuse_changed(reader, run.manifest, run.path, spool, verify=options.verify, remedy=SELECT_AGAIN)
         sizes, where = _sizes(reader, run.rows_read, options.threads)
         if int(reader.position[3]) != run.rows_read:
             message = f"the sources have {reader.position[3]} rows, but the run read {run.rows_read}; {SELECT_AGAIN}"
@@ -96,8 +97,12 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         comparison = Comparison(
             held_out, sizes, where, rows, seeds=seeds, seed=seed, threads=options.threads, target=target
         )
-        reader = run.open_sources(spool, verify=False)
-        for batch, numbers in _batches(reader, "evaluating", options.threads):
+        again = run.open_sources(spool)
+        if again.found() != reader.found():
+            raise MismatchError(
+                f"{options.directory}: the sources changed while they were read", path=options.directory
+            )
+        for batch, numbers in _batches(again, "evaluating", options.threads):
             comparison.add(batch.texts, numbers)
         return comparison.finish(notes)
 
@@ -126,22 +131,22 @@ class _Run:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._path = Path(directory, writing.MANIFEST_NAME)
+        self.path = Path(directory, writing.MANIFEST_NAME)
         try:
-            self._manifest: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            names = [file["name"] for file in self._manifest["outputs"]]
-            self.parameters: dict[str, Any] = self._manifest["parameters"]
-            self._sources = [file["name"] for file in self._manifest["sources"]]
-            self.rows_read = int(self._manifest["counts"]["read"])
+            self.manifest: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            names = [file["name"] for file in self.manifest["outputs"]]
+            self.parameters: dict[str, Any] = self.manifest["parameters"]
+            self._sources = [file["name"] for file in self.manifest["sources"]]
+            self.rows_read = int(self.manifest["counts"]["read"])
         except FileNotFoundError:
             raise self._wrong(
                 "no finished run is here (there is no manifest.json); name the directory that zipfit select wrote"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
-            message = f"{self._path}: not a manifest of zipfit ({error}); {SELECT_AGAIN}"
-            raise MismatchError(message, path=os.fspath(self._path)) from None
-        if "shard" in self._manifest:
-            number, of = self._manifest["shard"]["number"], self._manifest["shard"]["of"]
+            message = f"{self.path}: not a manifest of zipfit ({error}); {SELECT_AGAIN}"
+            raise MismatchError(message, path=os.fspath(self.path)) from None
+        if "shard" in self.manifest:
+            number, of = self.manifest["shard"]["number"], self.manifest["shard"]["of"]
             raise self._wrong(f"shard {number}/{of} is here; put all shards together by zipfit merge")
         if "selection.jsonl" not in names:
             raise self._wrong("scores are here, but no rows were chosen; choose some by zipfit select --scores")
@@ -159,13 +164,13 @@ class _Run:
         """Read the numbers of the rows that a file lists; none if the run did not write it."""
         if name not in self._outputs:
             return np.empty(0, np.int64)
-        lines = verified(self._directory, self._manifest, name, SELECT_AGAIN).splitlines()
+        lines = verified(self._directory, self.manifest, name, SELECT_AGAIN).splitlines()
         return np.array([json.loads(line)["row"] for line in lines], np.int64)
 
-    def open_sources(self, spool: Spool, *, verify: bool) -> _core.Reader:
-        """Open the sources, which must be what they were, as the run has read them."""
+    def open_sources(self, spool: Spool) -> _core.Reader:
+        """Open the sources as the run has read them."""
         spool.fill(self._sources)
-        reader = _core.Reader(
+        return _core.Reader(
             located(self._sources, spool.paths),
             self.parameters["text"],
             "source",
@@ -177,8 +182,6 @@ class _Run:
             text_by=self.parameters["text_by"],
             names=self._sources,
         )
-        refuse_changed(reader, self._manifest, self._path, spool, verify=verify, remedy=SELECT_AGAIN)
-        return reader
 
     def read_held_out(self, options: EvaluateOptions, spool: Spool) -> _core.Texts:
         """Read the rows to judge by."""
@@ -188,7 +191,7 @@ class _Run:
 
     def read_targets(self, spool: Spool, threads: int | None) -> _core.Texts | None:
         """Read the targets of the run; None if they are not what they were."""
-        files = self._manifest["targets"]
+        files = self.manifest["targets"]
         names = [file["name"] for file in files]
         if STANDARD_INPUT in names:
             return None
