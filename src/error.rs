@@ -21,6 +21,8 @@ pub enum Side {
     Target,
     /// Texts that no chosen row may hold a piece of.
     Against,
+    /// Texts that a selection is judged by.
+    HeldOut,
 }
 
 impl fmt::Display for Side {
@@ -29,6 +31,7 @@ impl fmt::Display for Side {
             Side::Source => "source",
             Side::Target => "target",
             Side::Against => "against",
+            Side::HeldOut => "held_out",
         })
     }
 }

@@ -37,9 +37,10 @@
 //! # Modules
 //! [`codec`] counts compressed bytes; [`pairs`] does so for every source with every target, [`dictionary`] for every
 //! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`fuse`]
-//! makes one ranking of several; [`select`] chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target; [`shared`]
-//! finds what a text and the targets have in common; [`contamination`] finds rows that hold a
-//! piece of an evaluation set, [`duplicates`] those that repeat an earlier row; [`read`] and [`write`] deal with files.
+//! makes one ranking of several; [`select`] chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target;
+//! [`contamination`] finds rows that hold a piece of an evaluation set, [`duplicates`] those that repeat an earlier row;
+//! [`evaluate`] tells whether a selection would help, [`shared`] what a text has in common with the targets; [`read`]
+//! and [`write`] deal with files.
 //! [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what all of them
 //! speak. The feature `files`, on unless turned off, is [`read`] and [`write`] with the libraries of the formats; the
 //! Python extension is built from the same crate by the feature `python`.
@@ -50,6 +51,7 @@ pub mod cover;
 pub mod dictionary;
 pub mod duplicates;
 pub mod error;
+pub mod evaluate;
 pub mod fuse;
 pub mod metric;
 pub mod ngrams;

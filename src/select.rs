@@ -168,6 +168,36 @@ pub fn sample(scores: &[f64], keep: Option<&[bool]>, k: usize, temperature: f64,
     Ok(rows)
 }
 
+/// Rows drawn at random, in the order of their draw, as many as fit a budget; those that do not fit are passed over.
+///
+/// The order is that of `u` in [`sample`], made of `seed` and the row number alone, the largest first. A row that is
+/// passed over leaves room for later ones, so that the budget is as full as that of whoever may choose. Memory: 16
+/// bytes a row.
+///
+/// # Examples
+/// ```
+/// use zipfit::select::draw;
+///
+/// assert_eq!(draw(&[5, 5, 5], None, 10, 0).len(), 2);
+/// assert_eq!(draw(&[5, 50, 5], None, 10, 1).iter().sum::<usize>(), 2);  // rows 0 and 2
+/// ```
+#[must_use]
+pub fn draw(costs: &[u64], keep: Option<&[bool]>, budget: u64, seed: u64) -> Vec<usize> {
+    // Of numbers above 0 the order is that of their bits.
+    let mut drawn: Vec<(u64, usize)> =
+        kept(0..costs.len(), keep).map(|row| (uniform(seed, row as u64).to_bits(), row)).collect();
+    drawn.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut left = budget;
+    let fits = |&row: &usize| match left.checked_sub(costs[row]) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    drawn.into_iter().map(|(_, row)| row).filter(fits).collect()
+}
+
 /// The k best rows of every group; all of a group that has fewer. `groups` holds the number of each row's group.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shared", &["error", "parallel", "texts"]),
     ("contamination", &["error", "parallel", "texts"]),
     ("duplicates", &["error", "parallel", "texts"]),
+    ("evaluate", &["error", "ngrams", "parallel", "texts"]),
     // 2: files. Never a score.
     ("read", &["error", "parallel", "texts"]),
     // The places of rows are `read`'s.
@@ -41,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cover",
             "duplicates",
             "error",
+            "evaluate",
             "fuse",
             "metric",
             "pairs",

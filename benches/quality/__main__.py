@@ -199,7 +199,6 @@ def main() -> None:
     options = parser.parse_args()
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)
-    judge.check()
     if options.source:
         if not options.directory:
             sys.exit("--source needs --directory")

@@ -17,6 +17,7 @@ from zipfit import errors
 from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
+from zipfit.evaluating import Evaluation, evaluate
 from zipfit.filters import contaminated, duplicates
 from zipfit.fusing import fuse
 from zipfit.ranking import Ranking
@@ -26,6 +27,7 @@ from zipfit.tokens import count_tokens
 
 __all__ = [
     "Cover",
+    "Evaluation",
     "Ranking",
     "Scorer",
     "Selection",
@@ -36,6 +38,7 @@ __all__ = [
     "cover",
     "duplicates",
     "errors",
+    "evaluate",
     "fuse",
     "load_scores",
     "ncd",

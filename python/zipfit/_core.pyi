@@ -23,6 +23,7 @@ __all__ = [
     "CoverSearch",
     "Coverage",
     "ExactDuplicates",
+    "NgramModel",
     "Output",
     "Places",
     "Reader",
@@ -34,10 +35,12 @@ __all__ = [
     "__version__",
     "_panic_for_tests",
     "available_threads",
+    "bootstrap",
     "codec_libraries",
     "compressed_size",
     "compressed_sizes",
     "debug_build",
+    "draw",
     "duplicates",
     "fuse",
     "group_codes",
@@ -53,10 +56,12 @@ __all__ = [
     "top_fraction",
     "top_k",
     "within",
+    "word_counts",
+    "word_divergence",
 ]
 
 _Progress: TypeAlias = Callable[[int], object]
-_Side: TypeAlias = Literal["source", "target", "against"]
+_Side: TypeAlias = Literal["source", "target", "against", "held_out"]
 _TextBy: TypeAlias = Literal["line", "document"]
 
 __version__: str
@@ -95,6 +100,8 @@ class Texts:
     @staticmethod
     def concat(sets: Sequence[Texts]) -> Texts:
         """The texts of several sets, one set after another, without copying them."""
+    def take(self, rows: NDArray[np.int64]) -> Texts:
+        """A copy of some texts, in this order."""
     def __len__(self) -> int: ...
     @property
     def total_bytes(self) -> int: ...
@@ -236,6 +243,41 @@ class Contamination:
     def find(self, source: Texts, threads: int | None = None) -> NDArray[np.int64]:
         """Of each row the first row of ``against`` that it holds a piece of, -1 for clean rows."""
 
+# evaluate/ --------------------------------------------------------------------------------------------------------
+
+@final
+class NgramModel:
+    """A byte n-gram model, interpolated Witten-Bell with contexts of up to 6 bytes, that will predict some texts.
+
+    Of what it reads it counts what occurs in these, so that memory does not grow with it.
+    """
+
+    def __new__(cls, predicted: Texts) -> Self: ...
+    def fresh(self) -> NgramModel:
+        """A model that has read nothing and predicts the same texts; they share what is known of these."""
+    def read(self, texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None) -> None:
+        """Read texts (those where `where` is True), after what was read before. After Ctrl-C, give the model up."""
+    def bits(self, threads: int | None = None) -> NDArray[np.float64]:
+        """Sum of -log2 p over the bytes of each of the texts to predict, float64 (n,)."""
+
+def word_counts(texts: Texts, where: NDArray[np.bool_] | None = None, threads: int | None = None) -> NDArray[np.int64]:
+    """Words and pairs of words, hashed into 10,000 buckets: int64 (10000,)."""
+
+def word_divergence(target: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Kullback-Leibler divergence, in nats, of the shares of such counts, each plus 1e-8 in a logarithm."""
+
+def bootstrap(
+    judged: NDArray[np.float64],
+    random: Sequence[NDArray[np.float64]],
+    sizes: NDArray[np.int64],
+    seed: int,
+    threads: int | None = None,
+) -> tuple[float, float]:
+    """95% interval of the difference in bits per byte between some rows and one more draw of random rows.
+
+    Bits of each held-out row by the rows in question and by each of two or more draws, and its bytes.
+    """
+
 # select.rs: rows, best first, int64 (k,). `order` is what `order()` gave; False in `where` (bool, N) leaves a row out.
 
 def order(scores: NDArray[np.float64], nan_last: bool = False) -> NDArray[np.int64]:
@@ -259,6 +301,9 @@ def sample(
     seed: int,
 ) -> NDArray[np.int64]:
     """Draw k rows in proportion to exp(score / temperature), best first; ``seed`` below 2^64."""
+
+def draw(costs: NDArray[np.int64], where: NDArray[np.bool_] | None, budget: int, seed: int) -> NDArray[np.int64]:
+    """Rows drawn at random, in the order of their draw, as many as fit; those that do not fit are passed over."""
 
 def per_group(
     order: NDArray[np.int64], where: NDArray[np.bool_] | None, groups: NDArray[np.int64], k: int

@@ -18,6 +18,8 @@ Where = ArrayLike | None
 
 _LARGEST = np.iinfo(np.int64).max
 
+_MAX_SEED = 2**64 - 1
+
 
 def checked_where(where: Where, rows: int) -> tuple[NDArray[np.bool_] | None, int]:
     """Return `where` as an array, and how many rows it keeps."""
@@ -62,6 +64,13 @@ def whole_number(value: Any, name: str) -> int:
         raise ParameterError(f"{name} must be a whole number, got {value!r}")
     if value < 1:
         raise ParameterError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def checked_seed(value: Any) -> int:
+    """Return `value` as a seed of random numbers."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value <= _MAX_SEED:
+        raise ParameterError(f"seed must be a whole number from 0 to {_MAX_SEED}, got {value!r}")
     return int(value)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zipfit import cli_evaluate
 from zipfit import cli_options as given
 from zipfit.demo import DEFAULT_MODULE
 from zipfit.errors import InternalError, ZipfitError
@@ -191,6 +192,9 @@ def merge(
         return _report(merge(shards, output, overwrite=overwrite), as_json)
 
     return work
+
+
+app.command()(cli_evaluate.evaluate)
 
 
 def _fields(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zipfit import _core
 from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
 
-Side: TypeAlias = Literal["source", "target", "against"]
+Side: TypeAlias = Literal["source", "target", "against", "held_out"]
 """Which set a text belongs to, for messages."""
 
 DEFAULT_TEXT = "text"
@@ -58,7 +58,7 @@ def to_texts(data: Any, *, text: str | None, side: Side, threads: int | None = N
         Column of a table; field, path, template or preset of a file. None: ``"text"`` if it is there, else the only
         column.
     side
-        "source", "target" or "against", for messages.
+        "source", "target", "against" or "held_out", for messages.
     threads
         For reading files; None means all CPUs that this process may use.
 

@@ -25,7 +25,7 @@ from zipfit.scoring import ALL_REJECTED, bad_row, rejected_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["merge"]
+__all__ = ["merge", "verified"]
 
 OWN = ("shard", "sources", "counts", "outputs")
 """What the manifests of two shards of a run may differ in."""
@@ -51,7 +51,7 @@ class _Shard:
         """Read the rows that it rejected, with the numbers that they have in the whole."""
         if self.manifest["parameters"]["on_bad_row"] == "error":
             return
-        for line in _verified(self.directory, self.manifest, writing.REJECTED_NAME).splitlines():
+        for line in verified(self.directory, self.manifest, writing.REJECTED_NAME).splitlines():
             row = json.loads(line)
             row["row"] += self.rows_before
             if "line_in_shard" in row:
@@ -300,12 +300,12 @@ def _nothing(shards: Sequence[_Shard]) -> Exception:
     return ParameterError(f"{name}: source has 0 rows; there is nothing to choose from", path=name)
 
 
-def _verified(directory: str, content: dict[str, Any], name: str) -> bytes:
+def verified(directory: str, content: dict[str, Any], name: str, remedy: str = "score the shard again") -> bytes:
     """Return a file of a finished run, which must be as its manifest says."""
     path = Path(directory, name)
     data = path.read_bytes()
     expected = next((file["sha256"] for file in content["outputs"] if file["name"] == name), None)
     if hashlib.sha256(data).hexdigest() != expected:
-        message = "not the file that its manifest describes: it was changed or damaged; score the shard again"
+        message = f"not the file that its manifest describes: it was changed or damaged; {remedy}"
         raise MismatchError(f"{path}: {message}", path=os.fspath(path))
     return data

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TIGHTER = {"min_bytes": max, "max_bytes": min}
 """Limits that may be given again when choosing by scores that are there, and which of two holds."""
 
-__all__ = ["Result", "ScoreOptions", "SelectOptions", "score", "select"]
+__all__ = ["Result", "ScoreOptions", "SelectOptions", "refuse_changed", "score", "select"]
 
 
 def select(options: SelectOptions) -> Result:
@@ -198,17 +198,29 @@ def _open_sources(former: dict[str, Any], manifest_path: Path, verify: bool, spo
         text_by=parameters["text_by"],
         names=names,
     )
-    for path, (file, stamp), (name, size, stamp_now) in zip(
-        paths, sources_of(former, manifest_path), spool.stamped(reader.found()), strict=True
-    ):
+    refuse_changed(reader, former, manifest_path, spool, verify=verify)
+    return reader
+
+
+def refuse_changed(
+    reader: _core.Reader,
+    former: dict[str, Any],
+    manifest_path: Path,
+    spool: Spool,
+    *,
+    verify: bool = False,
+    remedy: str = "score again",
+) -> None:
+    """Raise MismatchError unless the sources that a reader has opened are those of an earlier run."""
+    sources, found = sources_of(former, manifest_path), spool.stamped(reader.found())
+    for (file, stamp), (name, size, stamp_now) in zip(sources, found, strict=True):
         changed = size != file["bytes"] or (stamp not in {None, stamp_now} and not verify)
         if verify and not changed:
-            with Path(path).open("rb") as content:
+            with Path(spool.paths.get(name, name)).open("rb") as content:
                 changed = hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]
         if changed:
-            remedy = "score again" if verify else "score again, or use --verify if only its time is another"
-            raise MismatchError(f"{name}: the file changed since it was scored; {remedy}", path=name)
-    return reader
+            either = remedy if verify else f"{remedy}, or use --verify if only its time is another"
+            raise MismatchError(f"{name}: the file changed since it was scored; {either}", path=name)
 
 
 def _library(scorer: _core.Scorer) -> dict[str, object]:

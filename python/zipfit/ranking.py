@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zipfit import _core
-from zipfit.checks import Where, checked_where, numbers, real_number, whole_number
+from zipfit.checks import Where, checked_seed, checked_where, numbers, real_number, whole_number
 from zipfit.errors import ParameterError
 from zipfit.labels import group_codes
 from zipfit.selection import Selection, left_out, read_only, sha256
-
-_MAX_SEED = 2**64 - 1
 
 
 class Ranking:
@@ -299,7 +297,7 @@ class Ranking:
         """
         k = whole_number(k, "k")
         temperature = real_number(temperature, "temperature")
-        seed = _seed(seed)
+        seed = checked_seed(seed)
         mask, eligible = self._combined(where)
         if k > eligible:
             warnings.warn(all_selected("k", k, eligible), UserWarning, stacklevel=2)
@@ -376,12 +374,6 @@ def _restored(
     provenance: Mapping[str, Any],
 ) -> Ranking:
     return Ranking.of_table(scores, sizes, where, provenance)
-
-
-def _seed(value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value <= _MAX_SEED:
-        raise ParameterError(f"seed must be a whole number from 0 to {_MAX_SEED}, got {value!r}")
-    return int(value)
 
 
 def all_selected(name: str, k: int, eligible: int) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_NAMES",
+    "LEFT_OUT_NAME",
     "MANIFEST_NAME",
     "RECORD_NAMES",
     "REJECTED_NAME",

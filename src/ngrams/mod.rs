@@ -16,11 +16,11 @@ mod counter;
 mod table;
 
 pub use counter::Counter;
+pub(crate) use table::Table;
 
 use crate::error::{Error, Result};
 use crate::parallel::Control;
 use crate::texts::Texts;
-use table::Table;
 
 /// Shortest n-gram, in bytes. Two bytes tell nothing: nearly every text has nearly all pairs.
 pub const MIN_N: usize = 3;

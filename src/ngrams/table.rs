@@ -22,7 +22,7 @@ const STIR: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// Numbers of 28 bits by keys of 36 bits.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// One a bucket; a power of two of them.
     seeds: Vec<u16>,
     /// `key << 28 | number`, or [`EMPTY`]; a power of two of them, between 40% and 80% full.
@@ -34,7 +34,7 @@ pub(super) struct Table {
 
 impl Table {
     /// The table of `entries`, key and number each; keys are distinct.
-    pub(super) fn new(entries: &[(u64, usize)]) -> Table {
+    pub(crate) fn new(entries: &[(u64, usize)]) -> Table {
         let buckets = (entries.len() / 4).max(2).next_power_of_two();
         let mut slots = (entries.len() * 5 / 4).max(2).next_power_of_two();
         loop {
@@ -54,7 +54,7 @@ impl Table {
 
     /// The number of a key that is in the table; whether it is.
     #[inline]
-    pub(super) fn find(&self, key: u64) -> (usize, bool) {
+    pub(crate) fn find(&self, key: u64) -> (usize, bool) {
         let hash = key.wrapping_mul(SPREAD);
         let seed = self.seeds[(hash >> self.seed_shift) as usize];
         let entry = self.slots[self.slot(hash, seed)];

@@ -117,7 +117,11 @@ impl PyContamination {
 }
 
 /// The rows to look at; there must be one entry a row.
-fn kept(py: Python<'_>, keep: Option<&PyReadonlyArray1<'_, bool>>, rows: usize) -> PyResult<Option<Vec<bool>>> {
+pub(super) fn kept(
+    py: Python<'_>,
+    keep: Option<&PyReadonlyArray1<'_, bool>>,
+    rows: usize,
+) -> PyResult<Option<Vec<bool>>> {
     let keep = keep.map(vector);
     match &keep {
         Some(keep) if keep.len() != rows => {

@@ -5,6 +5,7 @@
 
 mod cover;
 mod errors;
+mod evaluate;
 mod files;
 mod filters;
 mod interrupt;
@@ -24,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::cover::{PyCover, PyCoverSearch};
     #[pymodule_export]
+    use super::evaluate::{PyNgramModel, bootstrap, word_counts, word_divergence};
+    #[pymodule_export]
     use super::files::{PyBatch, PyOutput, PyReader, read_lines};
     #[pymodule_export]
     use super::filters::{PyContamination, PyExactDuplicates, duplicates};
@@ -32,7 +35,7 @@ mod _core {
     #[pymodule_export]
     use super::scores::{PyPlaces, PyScoreTable, PyScoreWriter};
     #[pymodule_export]
-    use super::select::{fuse, group_codes, order, per_group, sample, threshold, top_fraction, top_k, within};
+    use super::select::{draw, fuse, group_codes, order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]
     use super::shared::{PyCoverage, PySharedIndex};
     #[pymodule_export]

@@ -105,6 +105,26 @@ pub(super) fn sample<'py>(
 }
 
 #[pyfunction]
+#[pyo3(signature = (costs, r#where, budget, seed))]
+pub(super) fn draw<'py>(
+    py: Python<'py>,
+    costs: PyReadonlyArray1<'py, i64>,
+    r#where: Option<PyReadonlyArray1<'py, bool>>,
+    budget: u64,
+    seed: u64,
+) -> PyResult<Rows<'py>> {
+    let costs = numbers_from_0(&costs);
+    let keep = r#where.as_ref().map(vector);
+    let costs = costs.and_then(|costs| {
+        same_length(costs.len(), keep.as_ref().map_or(costs.len(), Vec::len))?;
+        Ok(costs)
+    });
+    let costs = costs.map_err(|error| to_python(py, error))?;
+    let rows = interrupt::run(py, None, move |_| Ok(select::draw(&costs, keep.as_deref(), budget, seed)))?;
+    rows_to_python(py, Ok(rows))
+}
+
+#[pyfunction]
 #[pyo3(signature = (order, r#where, groups, k))]
 pub(super) fn per_group<'py>(
     py: Python<'py>,
@@ -152,6 +172,14 @@ pub(super) fn group_codes<'py>(py: Python<'py>, labels: PyReadonlyArray1<'py, i6
 /// A numpy vector of any strides, copied.
 pub(super) fn vector<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> Vec<T> {
     array.as_array().iter().copied().collect()
+}
+
+/// Whole numbers of a numpy vector, none below 0.
+pub(super) fn numbers_from_0(array: &PyReadonlyArray1<'_, i64>) -> Result<Vec<u64>> {
+    let number = |&number: &i64| {
+        u64::try_from(number).map_err(|_| Error::parameter(format!("expected numbers of 0 or more, got {number}")))
+    };
+    array.as_array().iter().map(number).collect()
 }
 
 /// Row numbers of a numpy vector; each must be below `rows`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow_array::{ArrayRef, cast::AsArray};
 use arrow_schema::DataType;
-use numpy::{IntoPyArray, PyArray1};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyString};
@@ -13,6 +13,7 @@ use pyo3_arrow::input::AnyArray;
 use super::errors::to_python;
 use super::files::parse_text_by;
 use super::interrupt;
+use super::select::row_numbers;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
 use crate::read::{Fields, OtherFields, ReadOptions, Reader};
@@ -94,6 +95,13 @@ impl PyTexts {
         self.0.len()
     }
 
+    fn take(&self, py: Python<'_>, rows: PyReadonlyArray1<'_, i64>) -> PyResult<PyTexts> {
+        let rows = row_numbers(&rows, self.0.len()).map_err(|error| to_python(py, error))?;
+        let mut taken = TextsBuilder::default();
+        rows.into_iter().for_each(|row| taken.push(self.0.get(row)));
+        Ok(PyTexts(taken.finish()))
+    }
+
     #[getter]
     fn total_bytes(&self) -> u64 {
         self.0.total_bytes()
@@ -136,8 +144,9 @@ pub(super) fn parse_side(py: Python<'_>, side: &str) -> PyResult<Side> {
         "source" => Ok(Side::Source),
         "target" => Ok(Side::Target),
         "against" => Ok(Side::Against),
+        "held_out" => Ok(Side::HeldOut),
         _ => {
-            let message = format!("side must be source, target or against, got {}", quote(side));
+            let message = format!("side must be source, target, against or held_out, got {}", quote(side));
             Err(to_python(py, Error::parameter(message)))
         }
     }

@@ -286,6 +286,7 @@ impl Reader {
             Side::Target => Error::new(Cause::EmptyTarget),
             Side::Source => Error::parameter("source has 0 rows; there is nothing to choose from"),
             Side::Against => Error::parameter("against has 0 rows; there is nothing to look for"),
+            Side::HeldOut => Error::parameter("held_out has 0 rows; there is nothing to judge by"),
         }
         .with_path(self.path(0))
     }

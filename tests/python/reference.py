@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import lzma
+import math
+import re
 import zlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import brotlicffi
@@ -94,3 +98,56 @@ def scores(
 def order(scores: Sequence[float]) -> list[int]:
     """Best first, equal scores by row."""
     return sorted(range(len(scores)), key=lambda row: (-scores[row], row))
+
+
+def ngram_bits(read: Sequence[bytes], text: bytes, context: int = 6) -> float:
+    """Bits that a text needs after a byte n-gram model has read others: interpolated Witten-Bell.
+
+    p_k(x | h) = (c(hx) + T(h) p_{k-1}(x | h without its first byte)) / (c(h) + T(h)), p_{-1} = 1/256.
+    """
+    followers: dict[bytes, Counter[int]] = defaultdict(Counter)
+    for other in read:
+        for i, byte in enumerate(other):
+            for k in range(min(i, context) + 1):
+                followers[other[i - k : i]][byte] += 1
+    bits = 0.0
+    for i, byte in enumerate(text):
+        p = 1 / 256
+        for k in range(min(i, context) + 1):
+            if seen := followers.get(text[i - k : i]):
+                p = (seen[byte] + len(seen) * p) / (seen.total() + len(seen))
+        bits -= math.log2(p)
+    return bits
+
+
+def word_counts(texts: Sequence[bytes], buckets: int = 10_000) -> list[int]:
+    """How often words, and pairs of words that follow each other, fall into each bucket by their hash."""
+    counts = [0] * buckets
+    for text in texts:
+        words = re.findall(rb"[0-9a-z_\x80-\xff]+|[^0-9a-z_\x80-\xff\s\x1c-\x1f]+", text.lower())
+        for feature in [*words, *(b"\0".join(pair) for pair in itertools.pairwise(words))]:
+            counts[_mixed(_fnv1a(feature)) % buckets] += 1
+    return counts
+
+
+def _fnv1a(text: bytes) -> int:
+    hash_ = 0xCBF29CE484222325
+    for byte in text:
+        hash_ = (hash_ ^ byte) * 0x100000001B3 % 2**64
+    return hash_
+
+
+def _mixed(bits: int) -> int:
+    """Return the output function of SplitMix64."""
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % 2**64
+    return bits ^ (bits >> 31)
+
+
+def word_divergence(target: Sequence[int], other: Sequence[int]) -> float:
+    """Kullback-Leibler divergence of shares, 1e-8 being added to each in a logarithm."""
+    return math.fsum(
+        p / sum(target) * (math.log(p / sum(target) + 1e-8) - math.log(q / sum(other) + 1e-8))
+        for p, q in zip(target, other, strict=True)
+        if p
+    )

@@ -65,16 +65,29 @@ def test_import_costs_less_than_50_ms_over_numpy() -> None:
 
 def test_all_names_everything_public() -> None:
     public = {name for name in vars(zipfit) if not name.startswith("_")} | {"__version__"}
-    modules = {"annotations", "api", "checks", "covering", "filters", "inputs", "labels", "ranking", "scorer"}
+    modules = {
+        "annotations",
+        "api",
+        "checks",
+        "covering",
+        "evaluating",
+        "filters",
+        "inputs",
+        "labels",
+        "ranking",
+        "scorer",
+    }
     modules |= {"selection", "taking", "tokens"}
     # Others appear when a test has used them.
     lazily = {
         "choosing",
         "cli",
+        "cli_evaluate",
         "cli_options",
         "demo",
         "doctor",
         "estimate",
+        "evaluating_files",
         "filtering",
         "integrations",
         "joint",
