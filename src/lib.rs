@@ -39,7 +39,8 @@
 //! source against all targets at once; [`metric`] turns sizes into scores; [`rank`] puts these together; [`fuse`]
 //! makes one ranking of several; [`select`] chooses rows by score, [`cover`] jointly, by the [`ngrams`] of the target;
 //! [`contamination`] finds rows that hold a piece of an evaluation set, [`duplicates`] those that repeat an earlier row;
-//! [`evaluate`] tells whether a selection would help; [`read`] and [`write`] deal with files.
+//! [`evaluate`] tells whether a selection would help, [`shared`] what a text has in common with the targets; [`read`]
+//! and [`write`] deal with files.
 //! [`parallel`] owns the threads, the stop signal and the progress counter; [`texts`] and [`error`] are what all of them
 //! speak. The feature `files`, on unless turned off, is [`read`] and [`write`] with the libraries of the formats; the
 //! Python extension is built from the same crate by the feature `python`.
@@ -60,6 +61,7 @@ pub mod rank;
 #[cfg(feature = "files")]
 pub mod read;
 pub mod select;
+pub mod shared;
 pub mod texts;
 #[cfg(feature = "files")]
 pub mod write;

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 __all__ = [
     "MAX_ROW_BYTES",
+    "MIN_SHARED_BYTES",
     "Batch",
     "Contamination",
     "Cover",
     "CoverSearch",
+    "Coverage",
     "ExactDuplicates",
     "NgramModel",
     "Output",
@@ -28,6 +30,7 @@ __all__ = [
     "ScoreTable",
     "ScoreWriter",
     "Scorer",
+    "SharedIndex",
     "Texts",
     "__version__",
     "_panic_for_tests",
@@ -63,6 +66,8 @@ _TextBy: TypeAlias = Literal["line", "document"]
 
 __version__: str
 MAX_ROW_BYTES: int
+MIN_SHARED_BYTES: int
+"""Of the shortest substring that `SharedIndex` and `Coverage` look at."""
 debug_build: bool
 """True when built without optimisation; such a build is tens of times slower."""
 
@@ -312,6 +317,26 @@ def group_codes(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 def fuse(rankings: Sequence[tuple[float, NDArray[np.float64]]], where: NDArray[np.bool_] | None) -> NDArray[np.float64]:
     """Weighted mean of percentile ranks, NaN where ``where`` (bool, N) is False; a weight and scores (N,) a ranking."""
+
+# shared/
+
+@final
+class SharedIndex:
+    """The substrings of some targets."""
+
+    def __new__(cls, target: Texts) -> Self: ...
+    def shared(self, text: bytes) -> list[tuple[int, int, int, int]]:
+        """Substrings that a target has too, longest first, none overlapping: start, length, target, start in it."""
+
+@final
+class Coverage:
+    """Which bytes of some targets lie in a substring that a row holds; rows are added batch by batch."""
+
+    def __new__(cls, target: Texts) -> Self: ...
+    def add(self, rows: Texts) -> NDArray[np.int64]:
+        """For each row, int64 (N,), the bytes that it covers and no row before it."""
+    def by_target(self) -> NDArray[np.int64]:
+        """Covered bytes of each target, int64 (n,)."""
 
 # read/, write/ ----------------------------------------------------------------------------------------------------
 

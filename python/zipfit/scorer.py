@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
+from zipfit.explain import Explanation, explain
 from zipfit.errors import MismatchError
-from zipfit.inputs import TextData, to_texts
+from zipfit.inputs import TextData, to_bytes, to_texts
 
 DEFAULT_METRIC = "ncd"
 """The paper's; the same on the command line."""
@@ -125,6 +126,42 @@ class Scorer:
             `threads` is below 1, or `batch` is no collection of texts in an order.
         """
         return self._core.score(to_texts(batch, text=text, side="source", threads=threads), threads)
+
+    def explain(self, text: str | bytes, *, top: int = 5) -> Explanation:
+        """Say why a text has its score: the nearest targets, and the longest substrings that it shares with any.
+
+        Parameters
+        ----------
+        text
+            The text; str is encoded as UTF-8.
+        top
+            Nearest targets to name, 5 by default; all, if there are fewer.
+
+        Returns
+        -------
+        Explanation
+            Its ``str()`` is for people, its ``to_dict()`` for JSON. The substrings have no part in the score.
+
+        Raises
+        ------
+        InvalidTextError, TextTypeError
+            A text that is not Unicode, or no text.
+        ParameterError
+            `top` is below 1.
+
+        Examples
+        --------
+        >>> import zipfit
+        >>> scorer = zipfit.Scorer(["def add(a, b): return a + b", "a sentence about rain"])
+        >>> why = scorer.explain("def sub(a, b): return a - b", top=1)
+        >>> why.nearest[0].target, why.pieces[0].text
+        (0, '(a, b): return a ')
+        """
+        return explain(self._core, self._shared_index, to_bytes(text, "text"), top=top)
+
+    @functools.cached_property
+    def _shared_index(self) -> _core.SharedIndex:
+        return _core.SharedIndex(self._core.target)
 
     def __repr__(self) -> str:
         return f"Scorer({self.targets} targets, {self.metric} {self.compressor} {self.aggregate})"

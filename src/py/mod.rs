@@ -12,6 +12,7 @@ mod interrupt;
 mod score;
 mod scores;
 mod select;
+mod shared;
 mod texts;
 
 use pyo3::prelude::*;
@@ -36,6 +37,8 @@ mod _core {
     #[pymodule_export]
     use super::select::{draw, fuse, group_codes, order, per_group, sample, threshold, top_fraction, top_k, within};
     #[pymodule_export]
+    use super::shared::{PyCoverage, PySharedIndex};
+    #[pymodule_export]
     use super::texts::PyTexts;
     #[pymodule_export]
     use super::{_panic_for_tests, available_threads, codec_libraries, peak_memory_bytes, resolve_compressor};
@@ -46,6 +49,9 @@ mod _core {
 
     #[pymodule_export]
     const MAX_ROW_BYTES: u32 = crate::read::MAX_ROW_BYTES;
+
+    #[pymodule_export]
+    const MIN_SHARED_BYTES: usize = crate::shared::MIN_SHARED_BYTES;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]
