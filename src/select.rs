@@ -280,6 +280,21 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_drawn_fill_the_budget_whatever_else_is_there() {
+        let costs = [3, 4, 5, 6, 7, 1000];
+        let drawn = draw(&costs, None, 12, 5);
+        assert!(!drawn.contains(&5) && drawn.iter().map(|&row| costs[row]).sum::<u64>() <= 12);
+        // What was passed over did not fit in what was left at the end either.
+        let left = 12 - drawn.iter().map(|&row| costs[row]).sum::<u64>();
+        assert!((0..6).all(|row| drawn.contains(&row) || costs[row] > left));
+        assert_eq!(draw(&costs, Some(&[true, false, true, true, true, true]), 5000, 5).len(), 5);
+        // Each order of three rows comes up about as often as the others.
+        let mut orders = HashMap::new();
+        (0..6000).for_each(|seed| *orders.entry(draw(&[1; 3], None, 3, seed)).or_insert(0) += 1);
+        assert!(orders.len() == 6 && orders.values().all(|&count| (850..1150).contains(&count)), "{orders:?}");
+    }
+
+    #[test]
     fn a_fraction_is_rounded_down_but_never_to_nothing() {
         assert_eq!(top_fraction([2, 0, 1], None, 0.7).unwrap(), [2, 0]);
         assert_eq!(top_fraction([2, 0, 1], None, 0.01).unwrap(), [2]);

@@ -240,8 +240,8 @@ def _chosen(selection: Selection | ArrayLike, total: int) -> NDArray[np.int64]:
 class Comparison:
     """Models that each read their part of the source, batch by batch: rows selected, random, shortest, all.
 
-    Memory: some 50 bytes for each distinct string of up to 6 bytes of the held-out rows, in each of these models; 16
-    bytes a row of the source; the selected rows are not held.
+    Memory: some 50 bytes for each distinct string of up to 6 bytes of the held-out rows, in each of these models; some
+    60 a row of the source while random rows are drawn; no texts of the source.
 
     Parameters
     ----------

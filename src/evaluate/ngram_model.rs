@@ -11,8 +11,8 @@
 //! at the earliest, and no end of text is predicted. A text needs the sum of -log2 p over its bytes, in their order.
 //!
 //! Which texts will be predicted is known before any is read, so only n-grams that occur in them are counted, and reading
-//! is a walk down their tree from every position. Cost: 20 to 60 ns a byte read; memory does not grow with what is read,
-//! but is some 50 bytes for each distinct string of up to 6 bytes in the texts to predict, of which a large set has one
+//! is a walk down their tree from every position. Cost: some 150 ns a byte read, most of it waiting for memory, which does
+//! not grow with what is read, but is some 50 bytes for each distinct string of up to 6 bytes in the texts to predict, of which a large set has one
 //! a byte and a small one four. The tree is cut by first bytes into parts, which threads count one by one.
 
 use std::sync::Arc;

@@ -98,7 +98,9 @@ impl PyTexts {
     fn take(&self, py: Python<'_>, rows: PyReadonlyArray1<'_, i64>) -> PyResult<PyTexts> {
         let rows = row_numbers(&rows, self.0.len()).map_err(|error| to_python(py, error))?;
         let mut taken = TextsBuilder::default();
-        rows.into_iter().for_each(|row| taken.push(self.0.get(row)));
+        for row in rows {
+            taken.push(self.0.get(row));
+        }
         Ok(PyTexts(taken.finish()))
     }
 
