@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zipfit import cli_evaluate
+from zipfit import cli_evaluate, cli_explain
 from zipfit import cli_options as given
 from zipfit.demo import DEFAULT_MODULE
 from zipfit.errors import InternalError, ZipfitError
@@ -195,6 +195,7 @@ def merge(
 
 
 app.command()(cli_evaluate.evaluate)
+app.command()(cli_explain.explain)
 
 
 def _fields(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Explanation:
             saved = round(self.score * self.size)
             return (
                 f"gain {self.score:.4f}: with the {_targets(self.targets)} as its dictionary, {self.compressor} needs "
-                f"{saved:,} bytes less for the row of {self.size:,} bytes, {self.compressed_size:,} compressed by itself"
+                f"{abs(saved):,} bytes {'less' if saved >= 0 else 'more'} for the row, which has {self.size:,}, "
+                f"{self.compressed_size:,} compressed by itself"
             )
         over = {
             "mean": f"the mean over {_targets(self.targets)}",

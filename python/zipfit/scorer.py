@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
-from zipfit.explain import Explanation, explain
 from zipfit.errors import MismatchError
+from zipfit.explain import Explanation, explain
 from zipfit.inputs import TextData, to_bytes, to_texts
 
 DEFAULT_METRIC = "ncd"

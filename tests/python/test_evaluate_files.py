@@ -165,9 +165,8 @@ def test_directories_that_hold_no_selection_are_refused(files: Path) -> None:
     select(files, "--top-k", "5", "--shard", "1/2")
     assert refused(files, "out", *wanted) == "out: shard 1/2 is here; put all shards together by zipfit merge"
     zipfit.rank(SOURCE, TARGET).top_k(3).write(files / "python", SOURCE)
-    assert (
-        refused(files, "python", *wanted) == "python: the rows here were chosen in Python; call zipfit.evaluate there"
-    )
+    in_python = "python: the rows here were chosen in Python, from what is no file; go on with them there"
+    assert refused(files, "python", *wanted) == in_python
 
 
 def test_a_changed_list_of_rows_is_refused(files: Path) -> None:

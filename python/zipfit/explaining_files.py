@@ -1,0 +1,181 @@
+"""`zipfit explain`: a row of a finished run, or all rows that it chose."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit import _core, explain
+from zipfit.checks import whole_number
+from zipfit.errors import ParameterError
+from zipfit.former import FormerRun
+from zipfit.scorer import DEFAULT_METRIC
+from zipfit.spool import Spool
+
+if TYPE_CHECKING:
+    from zipfit.explain import Explanation, SelectionExplanation
+
+__all__ = ["ExplainedRow", "ExplainedSelection", "explain_row", "explain_selection"]
+
+BEGINNING = 60
+"""Characters that show which target is meant; white space counts as one."""
+
+BY_GAIN = "rows were chosen jointly, by no score of each; what follows is its gain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainedRow:
+    """A row of a run, and why it has its score."""
+
+    row: int
+    """Its number over all sources, from 0."""
+    rank: int | None
+    """Among the chosen rows, from 0; None if it is not one of them."""
+    chosen: int
+    """How many there are."""
+    note: str | None
+    """None where there is nothing to add."""
+    explanation: Explanation
+
+    @property
+    def place(self) -> str:
+        """Which row it is, in words."""
+        if self.rank is None:
+            return f"row {self.row}" if not self.chosen else f"row {self.row}, not among the {self.chosen:,} chosen"
+        return f"row {self.row}, rank {self.rank} of {self.chosen:,} chosen"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it but the text, ready for ``json.dumps``."""
+        found = {"row": self.row, "rank": self.rank, "chosen": self.chosen, "note": self.note}
+        return found | self.explanation.to_dict()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainedSelection:
+    """What the rows that a run chose cover of its target."""
+
+    coverage: SelectionExplanation
+    best: list[dict[str, Any]]
+    """Of the rows that cover most: rank, row, id, and the bytes that each covers and no better row."""
+    lacking: list[dict[str, Any]]
+    """Of the targets that are covered least: number, share covered, and how the text begins."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, ready for ``json.dumps``."""
+        return {**self.coverage.to_dict(), "best": self.best, "lacking": self.lacking}
+
+
+def explain_row(
+    directory: str,
+    *,
+    row: int | None,
+    rank: int | None,
+    top: int = 5,
+    verify: bool = False,
+    threads: int | None = None,
+) -> ExplainedRow:
+    """Explain one row of a finished run.
+
+    Parameters
+    ----------
+    directory
+        What ``zipfit select`` or ``zipfit score`` wrote.
+    row, rank
+        Which one, by exactly one of these: its number over all sources, or its place among the chosen rows, from 0.
+    top
+        Nearest targets to name.
+    verify
+        Hold the sources against their hashes; False: their sizes and times only.
+    threads
+        None: all CPUs that this process may use.
+
+    Raises
+    ------
+    ParameterError
+        There is no such row or run.
+    MismatchError
+        Files are not what they were.
+    """
+    if (row is None) == (rank is None):
+        raise ParameterError("give either --row or --rank, not both")
+    whole_number(top, "top")
+    run = FormerRun(directory)
+    ranks = {int(entry["row"]): int(entry["rank"]) for entry in run.selection()} if run.has_selection else {}
+    if rank is not None:
+        row = next((number for number, place in ranks.items() if place == rank), None)
+        if row is None:
+            raise run.wrong(f"there is no rank {rank}; {len(ranks)} rows were chosen, counted from 0")
+    if row is None or not 0 <= row < run.rows_read:
+        raise run.wrong(f"there is no row {row}; the sources have {run.rows_read} rows, counted from 0")
+    with tempfile.TemporaryDirectory() as temporary:
+        spool = Spool(Path(temporary, "spool"))
+        target = run.read_targets(spool, threads)
+        text = _text_of(run, row, spool, verify, threads)
+    parameters, cover = run.parameters, bool(run.parameters.get("cover"))
+    metric = "gain" if cover else parameters["metric"] or DEFAULT_METRIC
+    scorer = _core.Scorer(target, metric, parameters["compressor"], parameters["aggregate"] or "mean", threads)
+    found = explain.explain(scorer, _core.SharedIndex(target), text, top=top)
+    note = BY_GAIN if cover else None
+    return ExplainedRow(row=row, rank=ranks.get(row), chosen=len(ranks), note=note, explanation=found)
+
+
+def _text_of(run: FormerRun, row: int, spool: Spool, verify: bool, threads: int | None) -> bytes:
+    """Read the text of a row; reading ends where it is."""
+    reader = run.open_sources(spool, verify=verify)
+    while (batch := reader.next_batch(threads)) is not None:
+        if any(rejected["row"] == row for rejected in batch.rejected):
+            raise run.wrong(f"row {row} was rejected, so it has no score; rejected.jsonl says why")
+        numbers = np.asarray(batch.columns()["row"])
+        if len(at := np.flatnonzero(numbers == row)):
+            return batch.texts.to_list()[int(at[0])]
+    raise run.wrong(f"there is no row {row} in the sources any more; select again")
+
+
+def explain_selection(directory: str, *, top: int = 5, threads: int | None = None) -> ExplainedSelection:
+    """Tell what part of the target the rows cover that a run chose.
+
+    Parameters
+    ----------
+    directory
+        What ``zipfit select`` wrote.
+    top
+        Rows and targets to name.
+    threads
+        None: all CPUs that this process may use.
+
+    Raises
+    ------
+    ParameterError
+        No rows were chosen there.
+    MismatchError
+        Files are not what they were.
+    """
+    whole_number(top, "top")
+    run = FormerRun(directory)
+    chosen = run.selection()
+    texts = run.chosen_texts(threads)
+    if any(entry["rank"] != place for place, entry in enumerate(chosen)):
+        # They lie in the order of the input.
+        by_rank = sorted(range(len(chosen)), key=lambda place: chosen[place]["rank"])
+        all_texts = texts.to_list()
+        texts = _core.Texts.from_iterable([all_texts[place] for place in by_rank], "source")
+        chosen = [chosen[place] for place in by_rank]
+    with tempfile.TemporaryDirectory() as temporary:
+        target = run.read_targets(Spool(Path(temporary, "spool")), threads)
+    found = explain.explain_selection(target, texts)
+    target_texts = target.to_list()
+    return ExplainedSelection(
+        coverage=found,
+        best=[
+            {"rank": row.rank, "row": chosen[row.rank]["row"], "id": chosen[row.rank].get("id"), "covers": row.covers}
+            for row in found.best(top)
+        ],
+        lacking=[
+            {"target": number, "covered": share, "begins": " ".join(target_texts[number].decode().split())[:BEGINNING]}
+            for number, share in found.lacking(top)
+        ],
+    )
