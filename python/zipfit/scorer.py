@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipfit import _core
 from zipfit.errors import MismatchError
-from zipfit.explain import Explanation, explain
 from zipfit.inputs import TextData, to_bytes, to_texts
+
+if TYPE_CHECKING:
+    from zipfit.explain import Explanation
 
 DEFAULT_METRIC = "ncd"
 """The paper's; the same on the command line."""
@@ -157,6 +159,9 @@ class Scorer:
         >>> why.nearest[0].target, why.pieces[0].text
         (0, '(a, b): return a ')
         """
+        # Imported here because most who score do not ask.
+        from zipfit.explain import explain
+
         return explain(self._core, self._shared_index, to_bytes(text, "text"), top=top)
 
     @functools.cached_property

@@ -19,9 +19,9 @@ use automaton::Automaton;
 
 /// Bytes of the shortest substring that counts as shared.
 ///
-/// At 8, half of the bytes of a target lie in such a substring of random rows of its size (0.66 of HumanEval, 0.53 of
-/// `ProofNet`); at 24 hardly any lie in one of the best rows either. At 12 random and chosen rows differ most: 0.32 and
-/// 0.52 of HumanEval, 0.18 and 0.39 of `ProofNet` (rows of 400 kB together, chosen by gain).
+/// At 8, half of the bytes of a target lie in such a substring of random rows (0.66 of the benchmarks' code, 0.53 of
+/// their mathematics); at 24 hardly any lie in one of the best rows either. At 12 random and chosen rows differ most:
+/// 0.32 and 0.52 of the code, 0.18 and 0.39 of the mathematics (rows of 400 kB together, chosen by gain).
 pub const MIN_SHARED_BYTES: usize = 12;
 
 /// A substring of a text and of a target.
