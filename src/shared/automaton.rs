@@ -11,10 +11,17 @@ use crate::texts::Texts;
 /// Ends a target: no byte, so that no match goes on into the next target.
 const END: u16 = 256;
 
-/// States and transitions have numbers of 32 bits.
-const MAX_SYMBOLS: u64 = 1 << 30;
+/// Transitions, three a symbol at most, have numbers of 31 bits.
+const MAX_SYMBOLS: u64 = 1 << 29;
 
 const NONE: u32 = u32::MAX;
+
+/// Transitions from which on a state gets a table, 1 KiB: few states near the root have so many, but most bytes of a text
+/// that shares little are looked up there. Without tables 64 MiB of one letter took a minute.
+const WIDE: usize = 16;
+
+/// Marks the number of a table among those of transitions.
+const TABLE: u32 = 1 << 31;
 
 /// Symbols between two looks at the stop signal.
 const CHECK_EVERY: usize = 1 << 16;
@@ -26,7 +33,7 @@ struct State {
     link: u32,
     /// Where its first occurrence ends: the number of symbols before that.
     first_end: u32,
-    /// The latest transition.
+    /// The latest transition; of a state with a table its number, with the top bit set.
     transition: u32,
 }
 
@@ -39,6 +46,8 @@ struct Transition {
 pub(super) struct Automaton {
     states: Vec<State>,
     transitions: Vec<Transition>,
+    /// By byte the next state, of states with many transitions.
+    tables: Vec<[u32; 256]>,
 }
 
 impl Automaton {
@@ -50,7 +59,7 @@ impl Automaton {
             )));
         }
         let root = State { length: 0, link: NONE, first_end: 0, transition: NONE };
-        let mut automaton = Automaton { states: vec![root], transitions: Vec::new() };
+        let mut automaton = Automaton { states: vec![root], transitions: Vec::new(), tables: Vec::new() };
         let (mut last, mut read) = (0, 0);
         for target in targets.iter() {
             for symbol in target.iter().map(|&byte| u16::from(byte)).chain([END]) {
@@ -61,7 +70,29 @@ impl Automaton {
                 last = automaton.extend(last, symbol, read);
             }
         }
+        automaton.make_tables(control)?;
         Ok(automaton)
+    }
+
+    fn make_tables(&mut self, control: &Control) -> Result<()> {
+        for at in 0..self.states.len() {
+            if at % CHECK_EVERY == 0 {
+                control.check()?;
+            }
+            let mut table = [NONE; 256];
+            let (mut next, mut count) = (self.states[at].transition, 0);
+            while let Some(transition) = self.transitions.get(next as usize) {
+                if let Some(to) = table.get_mut(usize::from(transition.symbol)) {
+                    *to = transition.to;
+                }
+                (next, count) = (transition.next, count + 1);
+            }
+            if count >= WIDE {
+                self.states[at].transition = TABLE | self.tables.len() as u32;
+                self.tables.push(table);
+            }
+        }
+        Ok(())
     }
 
     /// Append a symbol to what was read; the state of all that is read.
@@ -115,18 +146,17 @@ impl Automaton {
             if end % CHECK_EVERY == 0 {
                 control.check()?;
             }
-            let symbol = u16::from(byte);
-            let mut transition = self.find(at, symbol);
-            if transition.is_none() && length > 0 {
+            let mut next = self.next(at, byte);
+            if next.is_none() && length > 0 {
                 each(end, length, self.state(at).first_end as usize);
             }
-            while transition.is_none() && at != 0 {
+            while next.is_none() && at != 0 {
                 at = self.state(at).link;
                 length = self.state(at).length as usize;
-                transition = self.find(at, symbol);
+                next = self.next(at, byte);
             }
-            if let Some(transition) = transition {
-                at = self.transitions[transition].to;
+            if let Some(next) = next {
+                at = next;
                 length += 1;
             }
         }
@@ -151,6 +181,17 @@ impl Automaton {
         self.transitions.push(Transition { symbol, to, next });
     }
 
+    /// The state after a byte, once the automaton is whole.
+    fn next(&self, state: u32, byte: u8) -> Option<u32> {
+        let first = self.state(state).transition;
+        if first != NONE && first & TABLE != 0 {
+            let to = self.tables[(first & !TABLE) as usize][usize::from(byte)];
+            return (to != NONE).then_some(to);
+        }
+        self.find(state, u16::from(byte)).map(|transition| self.transitions[transition].to)
+    }
+
+    /// The transition of a state that has no table yet.
     fn find(&self, state: u32, symbol: u16) -> Option<usize> {
         let mut at = self.state(state).transition;
         while let Some(transition) = self.transitions.get(at as usize) {

@@ -11,6 +11,9 @@ const MAX_LENGTH: usize = 16;
 
 const NONE: u32 = u32::MAX;
 
+/// Bytes between two looks at the stop signal.
+const CHECK_EVERY: usize = 1 << 16;
+
 /// What rows, added one after another, hold of some targets.
 ///
 /// A byte is covered if it lies in a substring of `length` bytes, or more, that a row holds; it belongs to the first such
@@ -60,6 +63,9 @@ impl Coverage {
             control.check()?;
             let start = starts[starts.len() - 1];
             for (at, key) in keys(target, length) {
+                if at % CHECK_EVERY == 0 {
+                    control.check()?;
+                }
                 let place = start + at;
                 before[place] = last.insert(key, place as u32).unwrap_or(NONE);
             }
@@ -77,7 +83,10 @@ impl Coverage {
         for row in rows.iter() {
             control.check()?;
             let mut new = 0;
-            for (_, key) in keys(row, self.length) {
+            for (at, key) in keys(row, self.length) {
+                if at % CHECK_EVERY == 0 {
+                    control.check()?;
+                }
                 // Most are in no target, or known.
                 let Some(place) = self.last.remove(&key) else { continue };
                 let mut place = place;

@@ -49,7 +49,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Cause::Interrupted`](crate::error::Cause::Interrupted); [`Cause::Parameter`](crate::error::Cause::Parameter)
-    /// for targets of more than 1 GiB.
+    /// for targets of more than 512 MiB.
     pub fn new(targets: &Texts, control: &Control) -> Result<Index> {
         let mut starts = vec![0];
         for target in targets.iter() {
@@ -84,10 +84,11 @@ impl Index {
         self.automaton.longest_matches(text, control, |end, length, end_in_targets| {
             let start = end - length;
             let starts_at = |at: usize| at == text.len() || text[at] & 0xc0 != 0x80;
-            let first = (start..end).find(|&at| starts_at(at)).unwrap_or(end);
-            let last = (first..=end).rev().find(|&at| starts_at(at)).unwrap_or(first);
+            // No further than a character is long: what is not UTF-8 stays as it is.
+            let first = (start..end).take(LONGEST_CHARACTER).find(|&at| starts_at(at)).unwrap_or(start);
+            let last = (first..=end).rev().take(LONGEST_CHARACTER).find(|&at| starts_at(at)).unwrap_or(end);
             if last - first >= min_length {
-                matches.push(Match { start: first, end: last, begins_in_targets: end_in_targets - (end - first) });
+                add(&mut matches, first, last, end_in_targets - (end - first));
             }
         })?;
         let chosen = without_overlaps(matches, min_length, control)?;
@@ -105,47 +106,86 @@ impl Index {
     }
 }
 
+/// Bytes of a character of UTF-8.
+const LONGEST_CHARACTER: usize = 4;
+
 /// A piece of the text, and where it begins among the symbols of all targets.
+///
+/// In a long run of one letter, or of some, it is there again every `step` bytes: these are one match, so that they do
+/// not take 60 bytes of memory for each byte of the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Match {
     start: usize,
     end: usize,
     begins_in_targets: usize,
+    /// How often it is there again.
+    more: usize,
+    step: usize,
+}
+
+/// Add a match, to the last one if it is that again.
+fn add(matches: &mut Vec<Match>, start: usize, end: usize, begins_in_targets: usize) {
+    if let Some(last) = matches.last_mut()
+        && (last.end - last.start, last.begins_in_targets) == (end - start, begins_in_targets)
+    {
+        let step = start - (last.start + last.more * last.step);
+        if last.more == 0 || last.step == step {
+            (last.more, last.step) = (last.more + 1, step);
+            return;
+        }
+    }
+    matches.push(Match { start, end, begins_in_targets, more: 0, step: 0 });
 }
 
 impl Match {
-    /// The part from `start` to `end`.
+    /// The part from `start` to `end`, once.
     fn part(&self, start: usize, end: usize) -> Match {
-        Match { start, end, begins_in_targets: self.begins_in_targets + (start - self.start) }
+        Match { start, end, begins_in_targets: self.begins_in_targets + (start - self.start), more: 0, step: 0 }
+    }
+
+    /// It, and those after it, after `times` more; itself alone if these are all.
+    fn again(&self, times: usize) -> Match {
+        let by = times * self.step;
+        Match { start: self.start + by, end: self.end + by, more: self.more - times, ..*self }
     }
 }
 
 /// The longest matches first, cut where they overlap earlier ones.
-fn without_overlaps(matches: Vec<Match>, min_length: usize, control: &Control) -> Result<Vec<Match>> {
+fn without_overlaps(mut matches: Vec<Match>, min_length: usize, control: &Control) -> Result<Vec<Match>> {
     // By length, then the first; the heap gives the largest.
     let key = |found: &Match| (found.end - found.start, Reverse(found.start));
     let mut waiting: BinaryHeap<_> = matches.iter().enumerate().map(|(at, found)| (key(found), at)).collect();
-    let mut matches = matches;
     let mut chosen: BTreeMap<usize, usize> = BTreeMap::new();
     let mut found = Vec::new();
     while let Some((_, at)) = waiting.pop() {
         control.check()?;
         let now = matches[at];
+        let mut wait = |part: Match| {
+            if part.end - part.start >= min_length {
+                waiting.push((key(&part), matches.len()));
+                matches.push(part);
+            }
+        };
         // Of those chosen, the last that begins before this one ends, if it reaches into it.
         let neighbour = chosen.range(..now.end).next_back().filter(|&(_, &end)| end > now.start);
-        match neighbour.map(|(&start, &end)| (start, end)) {
-            None => {
-                chosen.insert(now.start, now.end);
-                found.push(now);
+        let taken_to = if let Some((&start, &end)) = neighbour {
+            if start > now.start {
+                wait(now.part(now.start, start));
             }
-            Some((start, end)) => {
-                for part in [(now.start, start), (end, now.end)] {
-                    if part.1 > part.0 && part.1 - part.0 >= min_length {
-                        waiting.push((key(&now.part(part.0, part.1)), matches.len()));
-                        matches.push(now.part(part.0, part.1));
-                    }
-                }
-            }
+            end
+        } else {
+            chosen.insert(now.start, now.end);
+            found.push(now);
+            now.end
+        };
+        // Of those that begin within what is taken, the last leaves most: what the others leave is a part of that.
+        let skipped = if now.more == 0 { 0 } else { now.more.min((taken_to - 1 - now.start) / now.step) };
+        let last = now.again(skipped);
+        if last.end > taken_to {
+            wait(last.part(taken_to, last.end));
+        }
+        if last.more > 0 {
+            wait(last.again(1));
         }
     }
     Ok(found)
@@ -218,5 +258,25 @@ mod tests {
         let found = index(&[&target]).shared(&text, 12, &Control::default()).unwrap();
         let places: Vec<(usize, usize)> = found.iter().map(|found| (found.start, found.length)).collect();
         assert_eq!(places, [(0, 200_000), (200_000, 100_000)]);
+    }
+
+    #[test]
+    fn a_run_that_is_longer_than_any_target_is_one_match_in_memory() {
+        let mut matches = Vec::new();
+        for start in 0..1_000_000 {
+            add(&mut matches, start, start + 20, 7);
+        }
+        assert_eq!(matches.len(), 1);
+        let found = without_overlaps(matches, 12, &Control::default()).unwrap();
+        // 1,000,019 bytes: what is left of the last is 19.
+        assert_eq!((found.len(), found[49_999].start, found[50_000].start), (50_001, 999_980, 1_000_000));
+        assert_eq!(found[50_000].end, 1_000_019);
+    }
+
+    #[test]
+    fn bytes_that_continue_no_character_take_no_longer_than_others() {
+        let target = vec![0x80; 100_000];
+        let found = index(&[&target]).shared(&vec![0x80; 1_000_000], 12, &Control::default()).unwrap();
+        assert_eq!(found.len(), 10);
     }
 }
