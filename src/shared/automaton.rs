@@ -63,7 +63,7 @@ impl Automaton {
         let (mut last, mut read) = (0, 0);
         for target in targets.iter() {
             for symbol in target.iter().map(|&byte| u16::from(byte)).chain([END]) {
-                if read as usize % CHECK_EVERY == 0 {
+                if (read as usize).is_multiple_of(CHECK_EVERY) {
                     control.check()?;
                 }
                 read += 1;
@@ -143,7 +143,7 @@ impl Automaton {
     ) -> Result<()> {
         let (mut at, mut length) = (0, 0);
         for (end, &byte) in text.iter().enumerate() {
-            if end % CHECK_EVERY == 0 {
+            if end.is_multiple_of(CHECK_EVERY) {
                 control.check()?;
             }
             let mut next = self.next(at, byte);
