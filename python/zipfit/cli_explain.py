@@ -91,7 +91,10 @@ def _show_text(console: Console, found: Explanation) -> None:
     """Print the text, what it shares with targets in colour."""
     from rich.text import Text
 
-    shown = found.text[:SHOWN_BYTES]
+    end_of_shown = min(SHOWN_BYTES, len(found.text))
+    while 0 < end_of_shown < len(found.text) and found.text[end_of_shown] & 0xC0 == 0x80:  # noqa: PLR2004 - in a character
+        end_of_shown -= 1
+    shown = found.text[:end_of_shown]
     line, at = Text(), 0
     for start, length in sorted((piece.start, piece.length) for piece in found.pieces):
         for end, style in ((start, ""), (start + length, "bold green")):

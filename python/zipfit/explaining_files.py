@@ -102,7 +102,7 @@ def explain_row(
     """
     if (row is None) == (rank is None):
         raise ParameterError("give either --row or --rank, not both")
-    whole_number(top, "top")
+    whole_number(top, "--top")
     run = FormerRun(directory)
     ranks = {int(entry["row"]): int(entry["rank"]) for entry in run.selection()} if run.has_selection else {}
     if rank is not None:
@@ -154,10 +154,10 @@ def explain_selection(directory: str, *, top: int = 5, threads: int | None = Non
     MismatchError
         Files are not what they were.
     """
-    whole_number(top, "top")
+    whole_number(top, "--top")
     run = FormerRun(directory)
     chosen = run.selection()
-    texts = run.chosen_texts(threads)
+    texts = run.chosen_texts(threads) if chosen else _core.Texts.from_iterable([], "source")
     if any(entry["rank"] != place for place, entry in enumerate(chosen)):
         # They lie in the order of the input.
         by_rank = sorted(range(len(chosen)), key=lambda place: chosen[place]["rank"])

@@ -143,7 +143,7 @@ impl Match {
         Match { start, end, begins_in_targets: self.begins_in_targets + (start - self.start), more: 0, step: 0 }
     }
 
-    /// It, and those after it, after `times` more; itself alone if these are all.
+    /// What is left of it when it was there `times` times.
     fn again(&self, times: usize) -> Match {
         let by = times * self.step;
         Match { start: self.start + by, end: self.end + by, more: self.more - times, ..*self }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, write_texts, zipfit_cli
 
 import zipfit
 from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TARGET = [*TARGET_TEXTS, "The cat sat on the m\u00e4t, said Zo\u00eb.", ""]
 
@@ -81,3 +85,14 @@ def test_wrong_arguments_are_told() -> None:
         scorer.explain("a\ud800")
     with pytest.raises(TextTypeError, match="text: expected str or bytes, got list"):
         scorer.explain(["a"])  # type: ignore[arg-type]
+
+
+def test_a_run_that_chose_nothing_covers_nothing(tmp_path: Path) -> None:
+    write_texts(tmp_path / "pool.jsonl", SOURCE_TEXTS)
+    write_texts(tmp_path / "target.jsonl", TARGET_TEXTS)
+    zipfit_cli("select", "pool.jsonl", "--target", "target.jsonl", "--threshold", "9", "-o", "out", cwd=tmp_path)
+    done = zipfit_cli("explain", "out", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["covered"] == 0
+    done = zipfit_cli("explain", "out", "--top", "0", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "zipfit: --top must be at least 1, got 0\n")
