@@ -49,6 +49,10 @@ def explain(
         from rich.console import Console
 
         from zipfit import explaining_files as files
+        from zipfit.errors import ParameterError
+
+        if verify and row is None:
+            raise ParameterError("--verify goes with --row: what was chosen is read from the files of the run")
 
         console = Console(highlight=False, markup=False, emoji=False)
         if row is None and rank is None:

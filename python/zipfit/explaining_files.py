@@ -89,7 +89,7 @@ def explain_row(
     top
         Nearest targets to name.
     verify
-        Hold the sources against their hashes; False: their sizes and times only.
+        Hold the sources, which are read for a `row`, against their hashes; False: their sizes and times only.
     threads
         None: all CPUs that this process may use.
 
@@ -104,7 +104,8 @@ def explain_row(
         raise ParameterError("give either --row or --rank, not both")
     whole_number(top, "--top")
     run = FormerRun(directory)
-    ranks = {int(entry["row"]): int(entry["rank"]) for entry in run.selection()} if run.has_selection else {}
+    chosen = run.selection() if run.has_selection else []
+    ranks = {int(entry["row"]): int(entry["rank"]) for entry in chosen}
     if rank is not None:
         row = next((number for number, place in ranks.items() if place == rank), None)
         if row is None:
@@ -114,7 +115,10 @@ def explain_row(
     with tempfile.TemporaryDirectory() as temporary:
         spool = Spool(Path(temporary, "spool"))
         target = run.read_targets(spool, threads)
-        text = _text_of(run, row, spool, verify, threads)
+        if rank is None:
+            text = _text_of(run, row, spool, verify, threads)
+        else:
+            text = run.chosen_texts(threads).to_list()[[entry["rank"] for entry in chosen].index(rank)]
     parameters, cover = run.parameters, bool(run.parameters.get("cover"))
     metric = "gain" if cover else parameters["metric"] or DEFAULT_METRIC
     scorer = _core.Scorer(target, metric, parameters["compressor"], parameters["aggregate"] or "mean", threads)

@@ -1,0 +1,282 @@
+"""``Scorer.explain`` and ``zipfit explain``: why a row has its score, and what chosen rows hold of the target."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from helpers_files import environment, zipfit_cli
+
+import zipfit
+from zipfit import explain
+from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
+
+TARGET = [
+    "def mean(values): return sum(values) / len(values)",
+    "def median(values): return sorted(values)[len(values) // 2]",
+    "The rain fell on the roof all night long.",
+]
+
+SOURCE = [
+    "A note about nothing at all, and no more.",
+    "def largest(values): return sorted(values)[-1]",
+    "He heard that the rain fell on the roof.",
+    "def total(values): return sum(values)",
+]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, texts in (("source", SOURCE), ("target", TARGET)):
+        lines = [json.dumps({"id": f"{name}-{row}", "text": text}) for row, text in enumerate(texts)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    return tmp_path
+
+
+def select(files: Path, *options: str, command: str = "select") -> None:
+    run = zipfit_cli(command, "source.jsonl", "--target", "target.jsonl", *options, "-o", "out", cwd=files)
+    assert run.returncode == 0, run.stderr
+
+
+def explained(files: Path, *options: str) -> dict[str, object]:
+    run = zipfit_cli("explain", "out", *options, "--json", cwd=files)
+    assert run.returncode == 0, run.stderr
+    return dict(json.loads(run.stdout))
+
+
+def refused(files: Path, *options: str) -> str:
+    run = zipfit_cli("explain", *options, cwd=files)
+    assert (run.returncode, run.stdout) == (2, ""), run.stderr
+    return run.stderr.strip().removeprefix("zipfit: ")
+
+
+@pytest.mark.parametrize("metric", ["ncd", "cdm", "clm", "gain"])
+def test_score_and_distances_are_those_of_the_engine(metric: str) -> None:
+    scorer = zipfit.Scorer(TARGET, metric=metric)
+    for text in [*SOURCE, "", "x"]:
+        why = scorer.explain(text, top=9)
+        assert why.score == scorer.score([text])[0]
+        assert (why.metric, why.compressor, why.aggregate) == (scorer.metric, scorer.compressor, scorer.aggregate)
+        assert why.compressed_size == zipfit.compressed_size(text, scorer.compressor)
+        assert why.ncd_compressor == "gzip-9"
+        ncds = [zipfit.ncd(text, target) for target in TARGET]
+        assert [(near.target, near.ncd) for near in why.nearest] == sorted(
+            enumerate(ncds), key=lambda pair: (pair[1], pair[0])
+        )
+        assert why.text == text.encode()
+
+
+def test_pieces_are_the_longest_that_the_text_and_a_target_share() -> None:
+    why = zipfit.Scorer(TARGET).explain(SOURCE[2])
+    assert [(piece.text, piece.start, piece.length) for piece in why.pieces] == [("he rain fell on the roof", 15, 24)]
+    piece = why.pieces[0]
+    assert TARGET[piece.target][piece.target_start :].startswith(piece.text)
+    assert why.shared_bytes == 24
+    assert zipfit.Scorer(TARGET).explain(SOURCE[0]).pieces == ()
+
+
+def test_at_most_twenty_pieces_are_told_but_all_their_bytes_are_counted() -> None:
+    words = [f"{number:012}" for number in range(30)]
+    why = zipfit.Scorer(words).explain("-".join(words))
+    assert len(why.pieces) == 20
+    assert why.shared_bytes == 12 * 30
+
+
+def test_the_score_is_told_in_words() -> None:
+    def meaning(text: str, **options: object) -> str:
+        return zipfit.Scorer(TARGET, **options).explain(text).meaning  # type: ignore[arg-type]
+
+    ncd = zipfit.rank(SOURCE, TARGET).scores[3]
+    size = zipfit.compressed_size(SOURCE[3])
+    tail = f"the row has 37 bytes, {size} compressed"
+    assert meaning(SOURCE[3]) == f"score {ncd:.4f}: 1 less the NCD by gzip-9, the mean over 3 targets; {tail}"
+    assert "by gzip-9, the nearest of 3 targets;" in meaning(SOURCE[3], aggregate="max")
+    assert "1 less the CDM by zlib-6, the mean over the 2 nearest of 3;" in meaning(
+        SOURCE[3], aggregate="top-2", metric="cdm", compressor="zlib-6"
+    )
+    gain = zipfit.rank(SOURCE, TARGET, metric="gain").scores[3]
+    assert meaning(SOURCE[3], metric="gain") == (
+        f"gain {gain:.4f}: with the 3 targets as its dictionary, zstd-3 needs {round(gain * 37)} bytes less for the "
+        f"row, which has 37, {zipfit.compressed_size(SOURCE[3], 'zstd-3')} compressed by itself"
+    )
+
+
+def test_an_explanation_is_ready_for_json_and_for_people() -> None:
+    scorer = pickle.loads(pickle.dumps(zipfit.Scorer(TARGET)))
+    why = scorer.explain("caf\xe9: def mean(values): return sum".encode("latin-1"), top=1)
+    content = json.loads(json.dumps(why.to_dict()))
+    assert content["nearest"] == [{"target": 0, "ncd": why.nearest[0].ncd}]
+    assert content["pieces"][0]["text"] == "def mean(values): return sum"
+    assert "text" not in content
+    lines = str(why).splitlines()
+    assert lines[0] == why.meaning
+    assert lines[2] == f"  target 0: {why.nearest[0].ncd:.4f}"
+
+
+def test_what_cannot_be_explained_is_refused() -> None:
+    scorer = zipfit.Scorer(TARGET)
+    with pytest.raises(TextTypeError, match=r"^text: expected str or bytes, got int$"):
+        scorer.explain(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTextError, match=r"^text: lone surrogate U\+D800 at character 0$"):
+        scorer.explain("\ud800")
+    with pytest.raises(ParameterError, match=r"^top must be at least 1, got 0$"):
+        scorer.explain("x", top=0)
+
+
+@pytest.mark.parametrize("metric", ["ncd", "gain"])
+def test_a_row_of_a_run_is_explained_by_its_number_or_its_rank(files: Path, metric: str) -> None:
+    select(files, "--metric", metric, "--top-k", "2")
+    order = zipfit.rank(SOURCE, TARGET, metric=metric).order.tolist()
+    expected = zipfit.Scorer(TARGET, metric=metric).explain(SOURCE[order[1]]).to_dict()
+    by_rank = explained(files, "--rank", "1")
+    assert by_rank == {"row": order[1], "rank": 1, "chosen": 2, "note": None} | json.loads(json.dumps(expected))
+    assert explained(files, "--row", str(order[1])) == by_rank
+    assert explained(files, "--row", str(order[3]))["rank"] is None
+
+
+def test_a_row_that_was_scored_only_and_one_chosen_jointly_are_explained_too(files: Path) -> None:
+    select(files, command="score")
+    found = explained(files, "--row", "1")
+    assert (found["chosen"], found["metric"]) == (0, "ncd")
+    select(files, "--cover", "--top-k", "2", "--overwrite")
+    found = explained(files, "--rank", "0")
+    assert found["metric"] == "gain"
+    assert found["note"] == "rows were chosen jointly, by no score of each; what follows is its gain"
+
+
+def test_the_coverage_of_chosen_rows_is_told_by_row_and_by_target(files: Path) -> None:
+    select(files, "--metric", "gain", "--top-k", "3", "--keep-order")
+    found = explained(files, "--top", "2")
+    order = zipfit.rank(SOURCE, TARGET, metric="gain").order.tolist()[:3]
+    owners: list[list[int | None]] = [[None] * len(target) for target in TARGET]
+    for rank, row in enumerate(order):
+        for target, owner in zip(TARGET, owners, strict=True):
+            for at in range(len(target) - 11):
+                if target[at : at + 12] in SOURCE[row]:
+                    owner[at : at + 12] = [rank if old is None else old for old in owner[at : at + 12]]
+    covers = [sum(owner.count(rank) for owner in owners) for rank in range(3)]
+    assert found["covers"] == covers
+    assert found["rows"] == 3
+    assert found["covered_bytes"] == sum(covers) > 0
+    assert found["covered"] == sum(covers) / sum(map(len, TARGET))
+    shares = [1 - owner.count(None) / len(owner) for owner in owners]
+    assert found["covered_by_target"] == pytest.approx(shares)
+    best = max(range(3), key=lambda rank: covers[rank])
+    first = {"rank": best, "row": order[best], "id": f"source-{order[best]}", "covers": covers[best]}
+    assert found["best"][0] == first  # type: ignore[index]
+    least = min(range(3), key=lambda target: shares[target])
+    assert found["lacking"][0]["target"] == least  # type: ignore[index]
+    assert TARGET[least].startswith(found["lacking"][0]["begins"])  # type: ignore[index]
+
+
+def test_an_empty_target_is_covered_and_no_rows_cover_nothing() -> None:
+    texts = [zipfit._core.Texts.from_iterable(rows, "target") for rows in (["", TARGET[0]], [])]
+    found = explain.explain_selection(*texts)
+    assert found.covered_by_target == (1.0, 0.0)
+    assert (found.covered, found.best(5), found.lacking(1)) == (0.0, [], [(1, 0.0)])
+
+
+def test_people_read_it_in_a_terminal_and_foreign_text_cannot_move_the_cursor(files: Path) -> None:
+    (files / "source.jsonl").write_text(
+        json.dumps({"text": "\x1b[2J[bold]\u202e def mean(values): return sum\n\tof them"}) + "\n", "utf-8"
+    )
+    select(files, "--metric", "gain", "--top-k", "1")
+    coloured = environment(FORCE_COLOR="1", TERM="xterm-256color", COLUMNS="60")
+    run = zipfit_cli("explain", "out", "--rank", "0", cwd=files, env=coloured)
+    assert run.returncode == 0, run.stderr
+    shown = "\\x1b[2J[bold]\\u202e \x1b[1;32mdef mean(values): return sum\x1b[0m\n        of them"
+    assert shown in run.stdout
+    plain = zipfit_cli("explain", "out", "--rank", "0", cwd=files).stdout
+    assert "\x1b" not in plain
+    assert plain.startswith("row 0, rank 0 of 1 chosen\ngain ")
+    assert "    28 bytes, target 0      def mean(values): return sum\n" in plain
+    whole = zipfit_cli("explain", "out", cwd=files).stdout.splitlines()
+    assert "of the target (" in whole[0]
+    assert "lie in substrings of 12 bytes or more that one of the 1 chosen rows holds" in whole[0]
+    assert any(line.startswith("  rank 0      row 0") for line in whole)
+
+
+def test_a_long_row_is_shown_in_part_and_says_so(files: Path) -> None:
+    (files / "source.jsonl").write_text(json.dumps({"text": TARGET[0] + "x" * 5000}) + "\n", "utf-8")
+    select(files, "--top-k", "1")
+    shown = zipfit_cli("explain", "out", "--rank", "0", cwd=files).stdout
+    assert shown.endswith(f"... and {5000 + len(TARGET[0]) - 4000:,} bytes more\n")
+
+
+def test_rows_and_runs_that_are_not_there_are_refused(files: Path) -> None:
+    select(files, "--top-k", "2")
+    assert refused(files, "out", "--row", "4") == "out: there is no row 4; the sources have 4 rows, counted from 0"
+    assert refused(files, "out", "--row", "-1") == "out: there is no row -1; the sources have 4 rows, counted from 0"
+    assert refused(files, "out", "--rank", "2") == "out: there is no rank 2; 2 rows were chosen, counted from 0"
+    assert refused(files, "out", "--row", "1", "--rank", "1") == "give either --row or --rank, not both"
+    no_sources = "--verify goes with --row: what was chosen is read from the files of the run"
+    assert refused(files, "out", "--verify", "--rank", "1") == no_sources
+    assert refused(files, "out", "--top", "0") == "--top must be at least 1, got 0"
+    assert refused(files, "source.jsonl").startswith("source.jsonl")
+    nothing = "no finished run is here (there is no manifest.json); name the directory that zipfit select wrote"
+    assert refused(files, "nowhere") == f"nowhere: {nothing}"
+    select(files, "--overwrite", command="score")
+    no_rows = "out: scores are here, but no rows were chosen; choose some by zipfit select --scores"
+    assert refused(files, "out") == no_rows
+
+
+def test_a_rejected_row_has_nothing_to_explain(files: Path) -> None:
+    lines = (files / "source.jsonl").read_text("utf-8").splitlines()
+    (files / "source.jsonl").write_text("\n".join([lines[0], "{", *lines[1:]]) + "\n", "utf-8")
+    select(files, "--top-k", "2", "--on-bad-row", "skip")
+    message = "out: row 1 was rejected, so it has no score; rejected.jsonl says why"
+    assert refused(files, "out", "--row", "1") == message
+    assert explained(files, "--row", "2")["size"] == len(SOURCE[1])
+
+
+def test_inputs_that_changed_since_are_refused(files: Path) -> None:
+    select(files, "--top-k", "2")
+    target = (files / "target.jsonl").read_text("utf-8")
+    (files / "target.jsonl").write_text(target.replace("rain", "snow"), "utf-8")
+    changed = "target.jsonl: the file changed since rows were chosen by it; select again"
+    assert refused(files, "out") == changed
+    assert refused(files, "out", "--rank", "0") == changed
+    (files / "target.jsonl").write_text(target, "utf-8")
+    with (files / "source.jsonl").open("a") as source:
+        source.write(json.dumps({"text": "one more"}) + "\n")
+    assert refused(files, "out", "--row", "0").startswith("source.jsonl: the file changed since it was scored; select")
+    # The rows that were chosen are still there.
+    assert explained(files, "--rank", "0")["rank"] == 0
+    assert explained(files)["rows"] == 2
+    selected = files / "out/selected.jsonl"
+    selected.write_text(selected.read_text("utf-8").replace("def", "fed"), "utf-8")
+    for options in ([], ["--rank", "0"]):
+        assert "not the file that its manifest describes" in refused(files, "out", *options)
+
+
+def test_inputs_that_came_by_a_pipe_are_gone(files: Path) -> None:
+    select(files, "--top-k", "2")
+    manifest = files / "out/manifest.json"
+    content = manifest.read_text("utf-8")
+    manifest.write_text(content.replace('"target.jsonl"', '"-"'), "utf-8")
+    assert refused(files, "out") == (
+        "out: the targets came by standard input and are gone; save them to a file and select again"
+    )
+
+
+@pytest.mark.parametrize("name", ["source.csv", "source.parquet", "source.jsonl.gz"])
+def test_other_formats_are_explained_alike(files: Path, name: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"text": SOURCE})
+    path = files / name
+    match path.suffix:
+        case ".csv":
+            table.to_csv(path, index=False)
+        case ".parquet":
+            table.to_parquet(path)
+        case _:
+            table.to_json(path, orient="records", lines=True, compression="gzip")
+    expected = zipfit.rank(SOURCE, TARGET, metric="gain")
+    run = zipfit_cli(
+        "select", name, "--target", "target.jsonl", "--metric", "gain", "--top-k", "3", "-o", "out", cwd=files
+    )
+    assert run.returncode == 0, run.stderr
+    assert explained(files, "--rank", "2")["score"] == expected.scores[expected.order[2]]
+    assert explained(files)["rows"] == 3
