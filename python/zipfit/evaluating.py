@@ -140,8 +140,7 @@ def evaluate(
     A model of byte n-grams (interpolated Witten-Bell, contexts of up to 6 bytes) reads the selected rows and then
     predicts the held-out ones, in bits per byte; others read random rows of as many bytes, the shortest rows, and the
     whole pool if that is at most 64 MiB. The verdict is "better than random" if the 95% interval of the difference to
-    random rows is below 0: a bootstrap over the held-out rows and the draws, to what one more
-    draw would give.
+    random rows is below 0: a bootstrap over the held-out rows and the draws, to what one more draw would give.
 
     DSIR's KL reduction is given beside: KL(held-out || pool) - KL(held-out || rows) over the shares of words and pairs
     of words in 10,000 buckets, 1e-8 being added to each share in a logarithm. It punishes what small selections lack.
