@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benches import report
-from benches.quality import judge, results, tasks
+from benches.quality import ngram, results, tasks
 from benches.quality.selections import WAYS, Budget, Selections, Way
 from benches.quality.tasks import Task
 
@@ -81,7 +81,7 @@ class Bench:
 
         def work(way: Way, budget: Budget) -> results.Result:
             texts, found = self._chosen(way, task, budget)
-            return found | {"bits per byte": round(judge.Judge(texts).bits_per_byte(test), 4)}
+            return found | {"bits per byte": round(ngram.bits_per_byte(texts, test), 4)}
 
         for way in self.ways:
             for budget in (Budget(amount, "bytes") for amount in self.options.budget_bytes):
@@ -129,7 +129,10 @@ class Bench:
     def _chosen(self, way: Way, task: Task, budget: Budget) -> tuple[list[bytes], results.Result]:
         chosen = self.selections.chosen(way, task, budget)
         texts = [self.pool[row].encode() for row in chosen.rows]
-        return texts, {"rows": len(texts), "bytes": sum(map(len, texts)), **chosen.cost}
+        found: results.Result = {"rows": len(texts), "bytes": sum(map(len, texts)), **chosen.cost}
+        if budget.unit == "tokens" and self.selections.tokens is not None:
+            found["tokens"] = int(self.selections.tokens[chosen.rows].sum())
+        return texts, found
 
 
 def _entry(name: str, task: Task, budget: Budget, way: Way, seed: int) -> results.Result:
