@@ -22,7 +22,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 	$(BIN)/zipfit demo
 
 # The wheel is built beside the Rust steps: each alone leaves a core idle half of the time.
-test: test-prerequisites .venv/made  ## everything that must hold (some 18 minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## everything that must hold (some 20 minutes on two cores the first time)
 	@$(MAKE) dist/built >.venv/wheel.log 2>&1 & wheel=$$!; \
 	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz; rust=$$?; \
 	wait $$wheel || { cat .venv/wheel.log; exit 1; }; exit $$rust
