@@ -6,14 +6,14 @@
 //! between 0 and 1, the mean over all rows is 1/2, and no ranking can outweigh another by the spread of its scores.
 //!
 //! Ranks forget how far apart rows are: a row that is best by one ranking and middling by the other has 0.75, like rows
-//! that are in the best quarter by both. Cost: a sort of N rows a ranking; memory: 12 bytes a row.
+//! that are in the best quarter by both. Cost: a sort of N rows a ranking; memory: 12 bytes a row beside the scores.
 
 use crate::error::{Error, Result, Side};
 
 /// The weighted mean of the percentile ranks of each row, NaN for rows that `keep` leaves out.
 ///
-/// With weights `w_1` to `w_k` and percentile ranks `p_1` to `p_k`, in this order: s = 0, s += `w_i` * `p_i` for each ranking,
-/// s / (`w_1` + ... + `w_k`).
+/// With weights `w_1` to `w_k` and percentile ranks `p_1` to `p_k`, in this order: s = 0, s += `w_i` * `p_i` for each
+/// ranking, s / (`w_1` + ... + `w_k`).
 ///
 /// `rankings` has for each ranking its weight, finite and not negative, and its scores, one a row, of which those kept
 /// are finite.

@@ -57,13 +57,13 @@ def check_shape(array: NDArray[Any], name: str, rows: int | None) -> None:
         raise ParameterError(f"{name}: {len(array)} entries; expected one a row, {rows}")
 
 
-def whole_number(value: Any, name: str) -> int:
-    """Return `value` as an int of 1 or more."""
+def whole_number(value: Any, name: str, *, at_least: int = 1) -> int:
+    """Return `value` as an int of `at_least` or more."""
     # bool is an int to Python, but True rows is a slip of the pen.
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise ParameterError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ParameterError(f"{name} must be at least 1, got {value}")
+    if value < at_least:
+        raise ParameterError(f"{name} must be at least {at_least}, got {value}")
     return int(value)
 
 

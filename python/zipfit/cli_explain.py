@@ -31,7 +31,7 @@ def explain(
     rank: Annotated[
         int | None, typer.Option(metavar="R", help="Explain the chosen row of this rank, 0 for the best.")
     ] = None,
-    top: Annotated[int, typer.Option(metavar="K", help="Targets, rows and pieces to show.")] = 5,
+    top: Annotated[int, typer.Option(metavar="K", help="Targets and rows to name, and pieces to print.")] = 5,
     verify: Annotated[
         bool, typer.Option("--verify", help="Hold the sources against their hashes, not only their sizes and times.")
     ] = False,

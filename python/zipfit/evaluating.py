@@ -31,6 +31,7 @@ _OVERLAP_WORDS = 13
 """Words in a row that two texts share by copying only: the default of ``zipfit.contaminated``."""
 
 _MIN_SEEDS = 2
+"""One draw does not tell what chance does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,12 +214,7 @@ def evaluate(
 
 def checked_seeds(value: Any) -> int:
     """Return the number of draws."""
-    seeds = whole_number(value, "seeds")
-    if seeds < _MIN_SEEDS:
-        raise ParameterError(
-            f"seeds must be at least {_MIN_SEEDS}, got {seeds}; one draw does not tell what chance does"
-        )
-    return seeds
+    return whole_number(value, "seeds", at_least=_MIN_SEEDS)
 
 
 def _chosen(selection: Selection | ArrayLike, total: int) -> NDArray[np.int64]:
@@ -297,7 +293,7 @@ class Comparison:
         self._target_words = _core.word_counts(held_out, None, threads)
         self._words = {name: np.zeros_like(self._target_words) for name in {**self._arms, "pool": eligible}}
         self._copies = _Copies(held_out, threads)
-        self._from_target = 0 if target is None else self._copies.equal_in(target)
+        self._from_target = 0 if target is None else _equal_in(held_out, target, threads)
         self._equal = self._holding = 0
 
     def add(self, texts: _core.Texts, rows: NDArray[np.int64], tell: Callable[[int], None] | None = None) -> None:
@@ -403,11 +399,6 @@ class _Copies:
         if long:
             self._pieces = _core.Contamination(held_out.take(np.array(long, np.int64)), DEFAULT_OVERLAP)
 
-    def equal_in(self, texts: _core.Texts) -> int:
-        """Count the held-out rows that some of these texts equal."""
-        found = self._equal.find(texts, threads=self._threads)
-        return len(np.unique(found[found >= 0]))
-
     def among(self, texts: _core.Texts) -> tuple[int, int]:
         """Count the texts that equal a held-out row, and the others that hold a piece of one."""
         equal = self._equal.find(texts, threads=self._threads) >= 0
@@ -415,6 +406,13 @@ class _Copies:
             return int(equal.sum()), 0
         holding = self._pieces.find(texts, self._threads) >= 0
         return int(equal.sum()), int((holding & ~equal).sum())
+
+
+def _equal_in(held_out: _core.Texts, target: _core.Texts, threads: int | None) -> int:
+    """Count the held-out rows that equal a target."""
+    targets = _core.ExactDuplicates()
+    targets.add(target, target.sizes() > 0, threads)
+    return int(np.count_nonzero(targets.find(held_out, threads=threads) >= 0))
 
 
 def _has_words(text: bytes) -> bool:

@@ -84,7 +84,7 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         if int(reader.position[3]) != run.rows_read:
             message = f"the sources have {reader.position[3]} rows, but the run read {run.rows_read}; {SELECT_AGAIN}"
             raise MismatchError(f"{options.directory}: {message}", path=options.directory)
-        where[run.left_out()] = False
+        where[[entry["row"] for entry in run.left_out()]] = False
         low, high = run.parameters.get("min_bytes"), run.parameters.get("max_bytes")
         where &= (sizes >= (low or 0)) & (sizes <= (sizes.max(initial=0) if high is None else high))
         notes = [FLATTERS_COVER] if run.parameters.get("cover") else []

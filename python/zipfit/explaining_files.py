@@ -101,7 +101,7 @@ def explain_row(
         Files are not what they were.
     """
     if (row is None) == (rank is None):
-        raise ParameterError("give either --row or --rank, not both")
+        raise ParameterError("give exactly one of --row and --rank")
     whole_number(top, "--top")
     run = FormerRun(directory)
     chosen = run.selection() if run.has_selection else []
@@ -118,12 +118,13 @@ def explain_row(
         if rank is None:
             text = _text_of(run, row, spool, verify, threads)
         else:
-            text = run.chosen_texts(threads).to_list()[[entry["rank"] for entry in chosen].index(rank)]
+            text = _at(run.chosen_texts(threads), [entry["rank"] for entry in chosen].index(rank))
     parameters, cover = run.parameters, bool(run.parameters.get("cover"))
     metric = "gain" if cover else parameters["metric"] or DEFAULT_METRIC
     scorer = _core.Scorer(target, metric, parameters["compressor"], parameters["aggregate"] or "mean", threads)
     found = explain.explain(scorer, _core.SharedIndex(target), text, top=top)
-    note = BY_GAIN if cover else None
+    notes = [_why_left_out(run, row, len(text)), BY_GAIN if cover else None]
+    note = "; ".join(note for note in notes if note is not None) or None
     return ExplainedRow(row=row, rank=ranks.get(row), chosen=len(ranks), note=note, explanation=found)
 
 
@@ -135,8 +136,29 @@ def _text_of(run: FormerRun, row: int, spool: Spool, verify: bool, threads: int 
             raise run.wrong(f"row {row} was rejected, so it has no score; rejected.jsonl says why")
         numbers = np.asarray(batch.columns()["row"])
         if len(at := np.flatnonzero(numbers == row)):
-            return batch.texts.to_list()[int(at[0])]
+            return _at(batch.texts, int(at[0]))
     raise run.wrong(f"there is no row {row} in the sources any more; select again")
+
+
+def _at(texts: _core.Texts, place: int) -> bytes:
+    return texts.take(np.array([place])).to_list()[0]
+
+
+def _why_left_out(run: FormerRun, row: int, size: int) -> str | None:
+    """Say why a row could not be chosen; None if it could."""
+    for name, is_beyond in (("min_bytes", size.__lt__), ("max_bytes", size.__gt__)):
+        limit = run.parameters.get(name)
+        if limit is not None and is_beyond(limit):
+            return f"it was left out by --{name.replace('_', '-')} {limit}"
+    for entry in run.left_out():
+        if entry["row"] == row:
+            reasons = {
+                "contaminated": "as it holds a piece of row {against_row} of the --exclude files",
+                "duplicate": "as it repeats row {of_row}",
+                "copy_of_target": "as it equals target {target_row}",
+            }
+            return f"it was left out, {reasons[entry['reason']].format(**entry)}"
+    return None
 
 
 def explain_selection(directory: str, *, top: int = 5, threads: int | None = None) -> ExplainedSelection:
@@ -165,13 +187,11 @@ def explain_selection(directory: str, *, top: int = 5, threads: int | None = Non
     if any(entry["rank"] != place for place, entry in enumerate(chosen)):
         # They lie in the order of the input.
         by_rank = sorted(range(len(chosen)), key=lambda place: chosen[place]["rank"])
-        all_texts = texts.to_list()
-        texts = _core.Texts.from_iterable([all_texts[place] for place in by_rank], "source")
+        texts = texts.take(np.array(by_rank))
         chosen = [chosen[place] for place in by_rank]
     with tempfile.TemporaryDirectory() as temporary:
         target = run.read_targets(Spool(Path(temporary, "spool")), threads)
     found = explain.explain_selection(target, texts)
-    target_texts = target.to_list()
     return ExplainedSelection(
         coverage=found,
         best=[
@@ -179,7 +199,7 @@ def explain_selection(directory: str, *, top: int = 5, threads: int | None = Non
             for row in found.best(top)
         ],
         lacking=[
-            {"target": number, "covered": share, "begins": " ".join(target_texts[number].decode().split())[:BEGINNING]}
+            {"target": number, "covered": share, "begins": " ".join(_at(target, number).decode().split())[:BEGINNING]}
             for number, share in found.lacking(top)
         ],
     )

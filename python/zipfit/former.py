@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zipfit import _core, writing
 from zipfit.errors import MismatchError, ParameterError
 from zipfit.merge import verified
@@ -18,8 +16,6 @@ from zipfit.pipeline import refuse_changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from zipfit.spool import Spool
 
@@ -82,10 +78,9 @@ class FormerRun:
             raise self.wrong("scores are here, but no rows were chosen; choose some by zipfit select --scores")
         return self._lines("selection.jsonl")
 
-    def left_out(self) -> NDArray[np.int64]:
-        """Read the numbers of the rows that were left out one by one."""
-        lines = self._lines(writing.LEFT_OUT_NAME) if writing.LEFT_OUT_NAME in self._outputs else []
-        return np.array([line["row"] for line in lines], np.int64)
+    def left_out(self) -> list[dict[str, Any]]:
+        """Read which rows were left out one by one, and why, as they lie in ``left_out.jsonl``."""
+        return self._lines(writing.LEFT_OUT_NAME) if writing.LEFT_OUT_NAME in self._outputs else []
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         lines = verified(self.directory, self._manifest, name, SELECT_AGAIN).splitlines()

@@ -19,7 +19,8 @@ def fuse(*rankings: Ranking, weights: Sequence[float] | None = None) -> Ranking:
 
     Compression does not see a paraphrase, and embeddings do not see how a text is written. Their scores have scales
     that cannot be added, ranks can: a row with m others below it and e - 1 equal to it, of M, has the percentile rank
-    (m + e / 2) / M, between 0 and 1. Whether it helps depends on the task; docs/quality.md has measurements.
+    (m + e / 2) / M, between 0 and 1. Whether it helps depends on the task; `zipfit.evaluate`
+    tells.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def fuse(*rankings: Ranking, weights: Sequence[float] | None = None) -> Ranking:
     """
     if not rankings:
         raise ParameterError("fuse needs at least one ranking")
-    _check_same_rows(rankings)
+    source = _check_same_rows(rankings)
     checked = [1.0] * len(rankings) if weights is None else [real_number(weight, "weights") for weight in weights]
     if len(checked) != len(rankings):
         raise ParameterError(f"weights: {len(checked)} entries; expected one a ranking, {len(rankings)}")
@@ -60,7 +61,7 @@ def fuse(*rankings: Ranking, weights: Sequence[float] | None = None) -> Ranking:
     scores = _core.fuse([(weight, ranking.scores) for weight, ranking in zip(checked, rankings, strict=True)], where)
     sizes = next((ranking.sizes for ranking in rankings if ranking.sizes is not None), None)
     parts = [ranking.provenance for ranking in rankings]
-    provenance: dict[str, Any] = {"version": _core.__version__, "fused": parts, "weights": checked}
+    provenance: dict[str, Any] = {"version": _core.__version__, "fused": parts, "weights": checked} | source
     return Ranking.of_table(scores, sizes, where, provenance)
 
 
@@ -73,8 +74,8 @@ def _eligible_in_all(rankings: Sequence[Ranking]) -> NDArray[np.bool_] | None:
     return where
 
 
-def _check_same_rows(rankings: Sequence[Any]) -> None:
-    """Raise unless all are rankings, and where two of them cannot be of the same rows."""
+def _check_same_rows(rankings: Sequence[Any]) -> dict[str, str]:
+    """Raise unless all are rankings of the same rows, as far as they know; the hash of these for provenance, if any."""
     known: dict[str, tuple[int, Any]] = {}
     for number, ranking in enumerate(rankings):
         if not isinstance(ranking, Ranking):
@@ -90,3 +91,4 @@ def _check_same_rows(rankings: Sequence[Any]) -> None:
             if not np.array_equal(value, other):
                 message = f"rankings {earlier} and {number} are of rows with different {what}"
                 raise ParameterError(message + "; fuse rankings of the same rows in the same order")
+    return {"source_sha256": known["texts"][1]} if "texts" in known else {}

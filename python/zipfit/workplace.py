@@ -182,7 +182,7 @@ def _locked(path: Path, output: str) -> Iterator[None]:
                 path.parent.mkdir()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
-            if path.parent.is_symlink() or not path.parent.parent.exists():
+            if path.is_symlink() or path.parent.is_symlink() or not path.parent.parent.exists():
                 raise
             # Another run has just ended, and taken the directory away.
             continue

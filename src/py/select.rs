@@ -1,5 +1,5 @@
-//! The choosers, and `fuse`, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of millions of
-//! rows and answer Ctrl-C meanwhile; the others go once over the rows.
+//! The choosers, and `fuse`, on numpy arrays. Those that sort, or draw a number for each row, take seconds for tens of
+//! millions of rows and answer Ctrl-C meanwhile; the others go once over the rows.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

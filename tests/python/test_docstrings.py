@@ -9,7 +9,17 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["zipfit", "zipfit.api", "zipfit.evaluating", "zipfit.ranking", "zipfit.scorer", "zipfit.tokens"]
+    "module",
+    [
+        "zipfit",
+        "zipfit.api",
+        "zipfit.covering",
+        "zipfit.evaluating",
+        "zipfit.fusing",
+        "zipfit.ranking",
+        "zipfit.scorer",
+        "zipfit.tokens",
+    ],
 )
 def test_examples_in_docstrings_give_what_they_say(module: str) -> None:
     failed, attempted = doctest.testmod(importlib.import_module(module))

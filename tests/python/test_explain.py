@@ -1,17 +1,14 @@
-"""``Scorer.explain`` and ``zipfit explain``: why a row has its score, and what chosen rows hold of the target."""
+"""``zipfit explain``: why a row has its score, and what chosen rows hold of the target."""
 
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import pytest
 from helpers_files import environment, zipfit_cli
 
 import zipfit
-from zipfit import explain
-from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
 
 TARGET = [
     "def mean(values): return sum(values) / len(values)",
@@ -50,79 +47,6 @@ def refused(files: Path, *options: str) -> str:
     run = zipfit_cli("explain", *options, cwd=files)
     assert (run.returncode, run.stdout) == (2, ""), run.stderr
     return run.stderr.strip().removeprefix("zipfit: ")
-
-
-@pytest.mark.parametrize("metric", ["ncd", "cdm", "clm", "gain"])
-def test_score_and_distances_are_those_of_the_engine(metric: str) -> None:
-    scorer = zipfit.Scorer(TARGET, metric=metric)
-    for text in [*SOURCE, "", "x"]:
-        why = scorer.explain(text, top=9)
-        assert why.score == scorer.score([text])[0]
-        assert (why.metric, why.compressor, why.aggregate) == (scorer.metric, scorer.compressor, scorer.aggregate)
-        assert why.compressed_size == zipfit.compressed_size(text, scorer.compressor)
-        assert why.ncd_compressor == "gzip-9"
-        ncds = [zipfit.ncd(text, target) for target in TARGET]
-        assert [(near.target, near.ncd) for near in why.nearest] == sorted(
-            enumerate(ncds), key=lambda pair: (pair[1], pair[0])
-        )
-        assert why.text == text.encode()
-
-
-def test_pieces_are_the_longest_that_the_text_and_a_target_share() -> None:
-    why = zipfit.Scorer(TARGET).explain(SOURCE[2])
-    assert [(piece.text, piece.start, piece.length) for piece in why.pieces] == [("he rain fell on the roof", 15, 24)]
-    piece = why.pieces[0]
-    assert TARGET[piece.target][piece.target_start :].startswith(piece.text)
-    assert why.shared_bytes == 24
-    assert zipfit.Scorer(TARGET).explain(SOURCE[0]).pieces == ()
-
-
-def test_at_most_twenty_pieces_are_told_but_all_their_bytes_are_counted() -> None:
-    words = [f"{number:012}" for number in range(30)]
-    why = zipfit.Scorer(words).explain("-".join(words))
-    assert len(why.pieces) == 20
-    assert why.shared_bytes == 12 * 30
-
-
-def test_the_score_is_told_in_words() -> None:
-    def meaning(text: str, **options: object) -> str:
-        return zipfit.Scorer(TARGET, **options).explain(text).meaning  # type: ignore[arg-type]
-
-    ncd = zipfit.rank(SOURCE, TARGET).scores[3]
-    size = zipfit.compressed_size(SOURCE[3])
-    tail = f"the row has 37 bytes, {size} compressed"
-    assert meaning(SOURCE[3]) == f"score {ncd:.4f}: 1 less the NCD by gzip-9, the mean over 3 targets; {tail}"
-    assert "by gzip-9, the nearest of 3 targets;" in meaning(SOURCE[3], aggregate="max")
-    assert "1 less the CDM by zlib-6, the mean over the 2 nearest of 3;" in meaning(
-        SOURCE[3], aggregate="top-2", metric="cdm", compressor="zlib-6"
-    )
-    gain = zipfit.rank(SOURCE, TARGET, metric="gain").scores[3]
-    assert meaning(SOURCE[3], metric="gain") == (
-        f"gain {gain:.4f}: with the 3 targets as its dictionary, zstd-3 needs {round(gain * 37)} bytes less for the "
-        f"row, which has 37, {zipfit.compressed_size(SOURCE[3], 'zstd-3')} compressed by itself"
-    )
-
-
-def test_an_explanation_is_ready_for_json_and_for_people() -> None:
-    scorer = pickle.loads(pickle.dumps(zipfit.Scorer(TARGET)))
-    why = scorer.explain("caf\xe9: def mean(values): return sum".encode("latin-1"), top=1)
-    content = json.loads(json.dumps(why.to_dict()))
-    assert content["nearest"] == [{"target": 0, "ncd": why.nearest[0].ncd}]
-    assert content["pieces"][0]["text"] == "def mean(values): return sum"
-    assert "text" not in content
-    lines = str(why).splitlines()
-    assert lines[0] == why.meaning
-    assert lines[2] == f"  target 0: {why.nearest[0].ncd:.4f}"
-
-
-def test_what_cannot_be_explained_is_refused() -> None:
-    scorer = zipfit.Scorer(TARGET)
-    with pytest.raises(TextTypeError, match=r"^text: expected str or bytes, got int$"):
-        scorer.explain(3)  # type: ignore[arg-type]
-    with pytest.raises(InvalidTextError, match=r"^text: lone surrogate U\+D800 at character 0$"):
-        scorer.explain("\ud800")
-    with pytest.raises(ParameterError, match=r"^top must be at least 1, got 0$"):
-        scorer.explain("x", top=0)
 
 
 @pytest.mark.parametrize("metric", ["ncd", "gain"])
@@ -171,13 +95,6 @@ def test_the_coverage_of_chosen_rows_is_told_by_row_and_by_target(files: Path) -
     assert TARGET[least].startswith(found["lacking"][0]["begins"])  # type: ignore[index]
 
 
-def test_an_empty_target_is_covered_and_no_rows_cover_nothing() -> None:
-    texts = [zipfit._core.Texts.from_iterable(rows, "target") for rows in (["", TARGET[0]], [])]
-    found = explain.explain_selection(*texts)
-    assert found.covered_by_target == (1.0, 0.0)
-    assert (found.covered, found.best(5), found.lacking(1)) == (0.0, [], [(1, 0.0)])
-
-
 def test_people_read_it_in_a_terminal_and_foreign_text_cannot_move_the_cursor(files: Path) -> None:
     (files / "source.jsonl").write_text(
         json.dumps({"text": "\x1b[2J[bold]\u202e def mean(values): return sum\n\tof them"}) + "\n", "utf-8"
@@ -210,7 +127,7 @@ def test_rows_and_runs_that_are_not_there_are_refused(files: Path) -> None:
     assert refused(files, "out", "--row", "4") == "out: there is no row 4; the sources have 4 rows, counted from 0"
     assert refused(files, "out", "--row", "-1") == "out: there is no row -1; the sources have 4 rows, counted from 0"
     assert refused(files, "out", "--rank", "2") == "out: there is no rank 2; 2 rows were chosen, counted from 0"
-    assert refused(files, "out", "--row", "1", "--rank", "1") == "give either --row or --rank, not both"
+    assert refused(files, "out", "--row", "1", "--rank", "1") == "give exactly one of --row and --rank"
     no_sources = "--verify goes with --row: what was chosen is read from the files of the run"
     assert refused(files, "out", "--verify", "--rank", "1") == no_sources
     assert refused(files, "out", "--top", "0") == "--top must be at least 1, got 0"
@@ -280,3 +197,26 @@ def test_other_formats_are_explained_alike(files: Path, name: str) -> None:
     assert run.returncode == 0, run.stderr
     assert explained(files, "--rank", "2")["score"] == expected.scores[expected.order[2]]
     assert explained(files)["rows"] == 3
+
+
+def test_a_run_that_chose_nothing_covers_nothing(files: Path) -> None:
+    select(files, "--threshold", "9")
+    assert explained(files)["covered"] == 0
+
+
+def test_a_row_that_was_left_out_says_why(files: Path) -> None:
+    rows = [*SOURCE, SOURCE[1], TARGET[0], "short"]
+    (files / "source.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), "utf-8")
+    (files / "test.jsonl").write_text(json.dumps({"text": SOURCE[0]}) + "\n", "utf-8")
+    options = ("--top-k", "1", "--dedup", "1", "--exclude", "test.jsonl", "--min-bytes", "9")
+    select(files, *options)
+    notes = {row: explained(files, "--row", str(row))["note"] for row in range(len(rows))}
+    assert notes == {
+        **dict.fromkeys(range(len(rows))),
+        0: "it was left out, as it holds a piece of row 0 of the --exclude files",
+        4: "it was left out, as it repeats row 1",
+        6: "it was left out by --min-bytes 9",
+    }
+    select(files, "--cover", *options, "--overwrite")
+    note = explained(files, "--row", "5")["note"]
+    assert str(note).startswith("it was left out, as it equals target 0; rows were chosen jointly, ")

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import pickle
 
 import pytest
-from helpers_files import SOURCE_TEXTS, TARGET_TEXTS, write_texts, zipfit_cli
+from helpers_files import SOURCE_TEXTS, TARGET_TEXTS
 
 import zipfit
+from zipfit import explain
 from zipfit.errors import InvalidTextError, ParameterError, TextTypeError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TARGET = [*TARGET_TEXTS, "The cat sat on the m\u00e4t, said Zo\u00eb.", ""]
 
 TEXTS: list[str | bytes] = [*SOURCE_TEXTS, *TARGET, "\x1b[31mred\x1b[0m", b"\xff\xfe\x80" * 9, b"\x80" * 99]
+
+EXAMPLES = [
+    "def mean(values): return sum(values) / len(values)",
+    "def median(values): return sorted(values)[len(values) // 2]",
+    "The rain fell on the roof all night long.",
+]
+
+ROWS = [
+    "A note about nothing at all, and no more.",
+    "def largest(values): return sorted(values)[-1]",
+    "He heard that the rain fell on the roof.",
+    "def total(values): return sum(values)",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -61,15 +72,6 @@ def test_pieces_end_between_characters() -> None:
     assert piece.text == "twelve letters "
 
 
-def test_an_explanation_is_json_and_a_text_for_people() -> None:
-    why = zipfit.Scorer(TARGET, aggregate="top-2").explain("def sub(a, b): return a - b", top=1)
-    content = json.loads(json.dumps(why.to_dict()))
-    assert content["score"] == why.score
-    assert len(content["nearest"]) == 1
-    assert "the mean over the 2 nearest of 4" in content["meaning"]
-    assert "target 0" in str(why)
-
-
 def test_what_could_move_a_terminal_is_escaped() -> None:
     text = "\x1b[31m twelve letters or more \u202e\r\x07"
     said = str(zipfit.Scorer([text]).explain(text))
@@ -87,12 +89,55 @@ def test_wrong_arguments_are_told() -> None:
         scorer.explain(["a"])  # type: ignore[arg-type]
 
 
-def test_a_run_that_chose_nothing_covers_nothing(tmp_path: Path) -> None:
-    write_texts(tmp_path / "pool.jsonl", SOURCE_TEXTS)
-    write_texts(tmp_path / "target.jsonl", TARGET_TEXTS)
-    zipfit_cli("select", "pool.jsonl", "--target", "target.jsonl", "--threshold", "9", "-o", "out", cwd=tmp_path)
-    done = zipfit_cli("explain", "out", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["covered"] == 0
-    done = zipfit_cli("explain", "out", "--top", "0", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, "zipfit: --top must be at least 1, got 0\n")
+def test_pieces_are_the_longest_that_the_text_and_a_target_share() -> None:
+    why = zipfit.Scorer(EXAMPLES).explain(ROWS[2])
+    assert [(piece.text, piece.start, piece.length) for piece in why.pieces] == [("he rain fell on the roof", 15, 24)]
+    piece = why.pieces[0]
+    assert EXAMPLES[piece.target][piece.target_start :].startswith(piece.text)
+    assert why.shared_bytes == 24
+    assert zipfit.Scorer(EXAMPLES).explain(ROWS[0]).pieces == ()
+
+
+def test_at_most_twenty_pieces_are_told_but_all_their_bytes_are_counted() -> None:
+    words = [f"{number:012}" for number in range(30)]
+    why = zipfit.Scorer(words).explain("-".join(words))
+    assert len(why.pieces) == 20
+    assert why.shared_bytes == 12 * 30
+
+
+def test_the_score_is_told_in_words() -> None:
+    def meaning(text: str, **options: object) -> str:
+        return zipfit.Scorer(EXAMPLES, **options).explain(text).meaning  # type: ignore[arg-type]
+
+    ncd = zipfit.rank(ROWS, EXAMPLES).scores[3]
+    size = zipfit.compressed_size(ROWS[3])
+    tail = f"the row has 37 bytes, {size} compressed"
+    assert meaning(ROWS[3]) == f"score {ncd:.4f}: 1 less the NCD by gzip-9, the mean over 3 targets; {tail}"
+    assert "by gzip-9, the nearest of 3 targets;" in meaning(ROWS[3], aggregate="max")
+    assert "1 less the CDM by zlib-6, the mean over the 2 nearest of 3;" in meaning(
+        ROWS[3], aggregate="top-2", metric="cdm", compressor="zlib-6"
+    )
+    gain = zipfit.rank(ROWS, EXAMPLES, metric="gain").scores[3]
+    assert meaning(ROWS[3], metric="gain") == (
+        f"gain {gain:.4f}: with the 3 targets as its dictionary, zstd-3 needs {round(gain * 37)} bytes less for the "
+        f"row, which has 37, {zipfit.compressed_size(ROWS[3], 'zstd-3')} compressed by itself"
+    )
+
+
+def test_an_explanation_is_ready_for_json_and_for_people() -> None:
+    scorer = pickle.loads(pickle.dumps(zipfit.Scorer(EXAMPLES)))
+    why = scorer.explain("caf\xe9: def mean(values): return sum".encode("latin-1"), top=1)
+    content = json.loads(json.dumps(why.to_dict()))
+    assert content["nearest"] == [{"target": 0, "ncd": why.nearest[0].ncd}]
+    assert content["pieces"][0]["text"] == "def mean(values): return sum"
+    assert "text" not in content
+    lines = str(why).splitlines()
+    assert lines[0] == why.meaning
+    assert lines[2] == f"  target 0: {why.nearest[0].ncd:.4f}"
+
+
+def test_an_empty_target_is_covered_and_no_rows_cover_nothing() -> None:
+    texts = [zipfit._core.Texts.from_iterable(rows, "target") for rows in (["", EXAMPLES[0]], [])]
+    found = explain.explain_selection(*texts)
+    assert found.covered_by_target == (1.0, 0.0)
+    assert (found.covered, found.best(5), found.lacking(1)) == (0.0, [], [(1, 0.0)])

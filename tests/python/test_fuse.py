@@ -104,6 +104,8 @@ def test_rankings_that_cannot_be_fused_are_refused() -> None:
     assert message(one, zipfit.Ranking([1, 2]), sizes) == f"rankings 0 and 2 are of rows with different sizes; {same}"
     texts = [zipfit.rank(source, ["target"]) for source in (["one", "two"], ["two", "one"])]
     assert message(*texts) == f"rankings 0 and 1 are of rows with different texts; {same}"
+    fused = zipfit.fuse(texts[0], zipfit.Ranking([0.1, 0.2]))
+    assert message(fused, texts[1]) == f"rankings 0 and 1 are of rows with different texts; {same}"
     assert message(one, one, weights=[1]) == "weights: 1 entries; expected one a ranking, 2"
     assert message(one, weights=["much"]) == "weights must be a number, got 'much'"
     assert message(one, one, weights=[1, -1]) == "weight 1 is -1; weights must be finite and at least 0"

@@ -327,9 +327,11 @@ def test_a_directory_that_another_run_makes_at_the_same_time_is_no_error(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
-def test_a_link_to_nothing_in_place_of_the_directory_is_an_error(folder: Path) -> None:
-    (folder / "out").mkdir()
-    (folder / "out" / ".zipfit").symlink_to("nowhere")
+@pytest.mark.parametrize("name", [".zipfit", ".zipfit/lock"])
+def test_a_link_to_nothing_in_place_of_the_directory_is_an_error(folder: Path, name: str) -> None:
+    link = folder / "out" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to("nowhere/at/all")
     with (
         pytest.raises(FileNotFoundError, match=r"\.zipfit"),
         workplace.hold(str(folder / "out"), resume=False, overwrite=False),
