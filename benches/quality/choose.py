@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -61,10 +62,12 @@ def zip_fit(options: argparse.Namespace) -> Scores:
     rows: dict[str, list[int]] = {}
     for row, text in enumerate(source):
         rows.setdefault(text, []).append(row)
-    scores = np.empty(len(source))
+    scores = np.full(len(source), np.nan)
     for text, score in ranker.rank_sequences_by_alignment(source, ranker.load_jsonl(os.fspath(options.target))):
         # Equal texts have equal scores, one each.
         scores[rows[text].pop()] = score
+    if np.isnan(scores).any():
+        sys.exit(f"zip-fit gave no score to {np.isnan(scores).sum()} rows")
     return scores
 
 
@@ -93,7 +96,7 @@ def dsir(options: argparse.Namespace) -> Scores:
 
 
 def bm25(options: argparse.Namespace) -> Scores:
-    """bm25s with its English stop words: the mean over the target's rows, each a query."""
+    """bm25s with its English stop words: the sum over the target's rows, each a query."""
     import bm25s
 
     corpus = bm25s.tokenize(read(options.pool), stopwords="en", show_progress=False)
@@ -101,7 +104,8 @@ def bm25(options: argparse.Namespace) -> Scores:
     retriever.index(corpus, show_progress=False)
     total = np.zeros(len(corpus.ids))
     for words in bm25s.tokenize(read(options.target), stopwords="en", return_ids=False, show_progress=False):
-        total += retriever.get_scores(words)
+        if words:
+            total += retriever.get_scores(words)
     return total
 
 

@@ -34,7 +34,9 @@ def embedded(path: Path, options: argparse.Namespace) -> NDArray[np.float32]:
             return np.load(kept)
     found = _embed(texts, options.threads)
     if kept:
-        np.save(kept, found)
+        partial = kept.with_suffix(".partial.npy")
+        np.save(partial, found)
+        partial.rename(kept)
     return found
 
 
@@ -42,7 +44,7 @@ def _embed(texts: list[str], threads: int) -> NDArray[np.float32]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from benches.quality.device import device, faster
+    from benches.quality.device import device
 
     torch.set_num_threads(threads)
     # Importing the package would import sentence-transformers.
@@ -54,7 +56,7 @@ def _embed(texts: list[str], threads: int) -> NDArray[np.float32]:
     model = AutoModel.from_pretrained(folder).eval().to(device())
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     found = np.empty((len(texts), model.config.hidden_size), np.float32)
-    with torch.inference_mode(), faster():
+    with torch.inference_mode():
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             batch = tokenizer(
@@ -65,7 +67,7 @@ def _embed(texts: list[str], threads: int) -> NDArray[np.float32]:
                 return_tensors="pt",
             ).to(device())
             mask = batch["attention_mask"].unsqueeze(-1)
-            last = model(**batch).last_hidden_state.float()
+            last = model(**batch).last_hidden_state
             means = (last * mask).sum(1) / mask.sum(1)
             found[rows] = torch.nn.functional.normalize(means).cpu().numpy()
     return found

@@ -117,12 +117,12 @@ class Judge:
         windows.sort(key=len)
         nats = 0.0
         model.eval()
-        with torch.inference_mode(), faster():
+        with torch.inference_mode():
             for start in range(0, len(windows), BATCH):
                 few = windows[start : start + BATCH]
                 longest = max(map(len, few))
                 padded = torch.tensor([window + [self.end] * (longest - len(window)) for window in few]).to(device())
-                logits = model(input_ids=padded[:, :-1]).logits.float()
+                logits = model(input_ids=padded[:, :-1]).logits
                 losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), padded[:, 1:], reduction="none")
                 nats += sum(losses[row, : len(window) - 1].sum().item() for row, window in enumerate(few))
         model.train()
@@ -140,4 +140,4 @@ def _rate(step: int, steps: int) -> float:
     warm_up = max(round(WARM_UP * steps), 1)
     if step < warm_up:
         return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1)))

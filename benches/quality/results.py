@@ -20,7 +20,12 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        # Without a newline at its end the last line was cut off by what stopped the run.
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            path.write_text(whole, encoding="utf-8")
+        lines = whole.splitlines()
         self._results = {_key(result): result for result in map(json.loads, lines)}
 
     def __contains__(self, result: Result) -> bool:
@@ -68,7 +73,10 @@ def _most(results: Iterable[Result], way: str, name: str) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
-    """One value, or the mean of several with half their range; nothing where there is none."""
+    """One value, or the mean of several with half their range; nothing where there is none.
+
+    The range is over the seeds of the model, and for random rows over those of the draw too.
+    """
     if not values:
         return ""
     mean = f"{np.mean(values):.3f}"
@@ -76,22 +84,27 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:
-    """Steps after which each way's model was as good as that of each goal ever was, as Markdown.
+    """Steps after which each way's model was as good as those of each goal became, as Markdown.
 
-    The paper's headline. The goal is the lowest value on the goal's curve, of its best seed; a way reaches it at the
-    first step at which it was judged that low, in the mean of its seeds.
+    The paper's headline. The goal is the lowest point of the goal's curve, the mean of its seeds; a way reaches it at
+    the first step at which its own curve is that low. A goal that ends above the untrained model is none. The results
+    are those of the pretrained judge, all with one budget.
     """
-    found = [result for result in results if result["judge"] == "pretrained" and "curve" in result]
-    tasks = list(dict.fromkeys(result["task"] for result in found))
-    columns = [(task, goal) for task in tasks for goal in goals]
-    rows = [["steps to the lowest of", *[f"{goal}, {task}" for task, goal in columns]]]
+    found = list(results)
+    columns = []
+    for task in dict.fromkeys(result["task"] for result in found):
+        untrained = next((r["few rows"] for r in found if r["task"] == task and "few rows" in r), np.inf)
+        for goal in goals:
+            curve = list(mean_curve(found, task, goal).values())
+            if curve and curve[-1] < untrained:
+                columns.append((task, goal, min(curve)))
+    rows = [["steps to the lowest of", *[f"{goal}, {task}: {lowest:.3f}" for task, goal, lowest in columns]]]
     rows.append(["---"] * len(rows[0]))
     for way in ways:
         cells = []
-        for task, goal in columns:
-            best = [min(r["curve"].values()) for r in found if (r["task"], r["way"]) == (task, goal)]
+        for task, _, lowest in columns:
             curve = mean_curve(found, task, way)
-            reached = [step for step, value in curve.items() if best and value <= min(best)]
+            reached = [step for step, value in curve.items() if value <= lowest]
             total = max(curve, default=0)
             cells.append(f"{reached[0]} of {total}" if reached else f"not in {total}" if curve else "")
         if any(cells):
@@ -100,13 +113,13 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
 
 
 def mean_curve(results: Iterable[Result], task: str, way: str) -> dict[int, float]:
-    """Bits per byte by step, the mean over the seeds."""
+    """Bits per byte by step, the mean over the seeds; of results with one budget."""
     curves = [r["curve"] for r in results if (r["task"], r["way"]) == (task, way) and "curve" in r]
     return {int(step): float(np.mean([curve[step] for curve in curves])) for step in (curves[0] if curves else ())}
 
 
 def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
-    """Draw how the pretrained model learns from each way's rows, a panel a task."""
+    """Draw how the pretrained model learns from each way's rows, a panel a task; of its results, with one budget."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -114,7 +127,7 @@ def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "zipfit"
     from matplotlib import pyplot as plt
 
-    found = [result for result in results if result["judge"] == "pretrained"]
+    found = list(results)
     tasks = list(dict.fromkeys(result["task"] for result in found))
     figure, panels = plt.subplots(1, len(tasks), figsize=(5.5 * len(tasks), 4.2), squeeze=False)
     for panel, task in zip(panels[0], tasks, strict=True):

@@ -1,7 +1,9 @@
 """Every way of choosing, cut to every budget, with the seconds and the memory that it took; kept in a directory.
 
-A way that scores rows is run once a task, and cut to each budget afterwards: the best rows that fit, up to the first
-that does not, for zipfit and rivals alike. What was run is not run again.
+A way that scores rows is run once a task, and cut to each budget afterwards: the best rows, those passed over that do
+not fit what is left, so that the budget is full for all ways alike. What was run is not run again.
+
+N.B. memory is that of the largest single process, so that ways which start several (DSIR, zip-fit) take more than told.
 """
 
 from __future__ import annotations
@@ -74,6 +76,8 @@ class Chosen:
     """Rows of the pool, and what choosing them took."""
 
     rows: NDArray[np.int64]
+    spent: int
+    """Of the budget."""
     cost: dict[str, Any] = field(default_factory=dict)
     """Choosing seconds, and choosing MB: the peak of the process, where there was one."""
 
@@ -100,43 +104,40 @@ class Selections:
 
     def chosen(self, way: Way, task: Task, budget: Budget) -> Chosen:
         """Choose, or find what was chosen before."""
-        costs = {"budget_bytes": budget.amount} if budget.unit == "bytes" else {}
-        costs = costs or {"budget_tokens": budget.amount, "tokens": self.tokens}
+        costs = self._sizes if budget.unit == "bytes" else self.tokens
+        if costs is None:
+            sys.exit("a budget of tokens needs the tokens of each row")
         if way.method == "cover":
             options = [*way.options, f"--budget-{budget.unit}", str(budget.amount)]
             if budget.unit == "tokens":
                 options += ["--tokens", os.fspath(self.tokens_path)]
             rows, cost = self._run(way.method, task, options)
-            spent = (self._sizes if budget.unit == "bytes" else self.tokens)[rows].sum()
-            if spent > budget.amount or len(np.unique(rows)) != len(rows):
-                sys.exit(f"{way.name}: {len(rows)} rows, {spent} of {budget}, or a row twice")
-            return Chosen(rows, cost)
+        else:
+            scores, cost = self._scores(way, task)
+            rows = filled(scores, costs, budget.amount)
+        spent = int(costs[rows].sum())
+        if spent > budget.amount or len(np.unique(rows)) != len(rows):
+            sys.exit(f"{way.name}: {len(rows)} rows, {spent} of {budget}, or a row twice")
+        return Chosen(rows, spent, cost)
+
+    def _scores(self, way: Way, task: Task) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """Return a score for each row, and what that took."""
         if way.method == "random":
-            scores = np.random.default_rng(way.seed).random(len(self._sizes))
-            return Chosen(self._ranking(scores).within(**costs).rows)
+            return np.random.default_rng(way.seed).random(len(self._sizes)), {}
         if way.method == "shortest":
-            return Chosen(self._ranking(-self._sizes.astype(np.float64)).within(**costs).rows)
+            return -self._sizes.astype(np.float64), {}
         if way.method == "fuse":
             parts = [self._run(method, task, []) for method in way.parts]
-            fused = zipfit.fuse(*(self._ranking(scores) for scores, _ in parts))
-            ranking = zipfit.Ranking(fused.scores, self._sizes)
-            cost = {
-                "choosing seconds": round(sum(cost["choosing seconds"] for _, cost in parts), 1),
-                "choosing MB": max(cost["choosing MB"] for _, cost in parts),
-            }
-            return Chosen(ranking.within(**costs).rows, cost)
-        scores, cost = self._run(way.method, task, list(way.options))
-        eligible = np.isfinite(scores)
-        ranking = self._ranking(np.where(eligible, scores, 0.0))
-        return Chosen(ranking.within(**costs, where=eligible).rows, cost)
+            seconds = round(sum(cost["choosing seconds"] for _, cost in parts), 1)
+            megabytes = max(cost["choosing MB"] for _, cost in parts)
+            scores = zipfit.fuse(*(zipfit.Ranking(scores) for scores, _ in parts)).scores
+            return scores, {"choosing seconds": seconds, "choosing MB": megabytes}
+        return self._run(way.method, task, [*way.options, "--seed", str(way.seed)])
 
     @property
     def tokens_path(self) -> Path:
         """The file of the tokens of each row."""
         return self._directory / "tokens.npy"
-
-    def _ranking(self, scores: NDArray[np.float64]) -> zipfit.Ranking:
-        return zipfit.Ranking(scores, self._sizes)
 
     def _run(self, method: str, task: Task, options: Sequence[str]) -> tuple[NDArray[Any], dict[str, Any]]:
         """Run choose.py unless that was done; its array, and what it took."""
@@ -154,3 +155,16 @@ class Selections:
                 json.dumps({"choosing seconds": round(run.seconds, 1), "choosing MB": round(run.peak_megabytes)})
             )
         return np.load(result), json.loads(cost.read_text())
+
+
+def filled(scores: NDArray[np.float64], costs: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
+    """The best rows that fit a budget, those passed over that do not; never one with the score -inf."""
+    order = np.lexsort((np.arange(len(scores)), -scores))
+    rows, left, cheapest = [], budget, int(costs.min())
+    for row in order[np.isfinite(scores[order])].tolist():
+        if left < cheapest:
+            break
+        if costs[row] <= left:
+            rows.append(row)
+            left -= int(costs[row])
+    return np.array(rows, np.int64)

@@ -9,11 +9,15 @@ and dialogue; several of a sort would have been one opinion told twice.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import zipfit
 
 KINDS = ("r", "math_word_problems", "biomedical", "dialogue")
 """Values of the field kind in the pool."""
@@ -22,7 +26,10 @@ TARGET_ROWS = 100
 
 TEST_ROWS = 300
 
-POOL = "pool.jsonl"
+POOL, MADE_OF = "pool.jsonl", "made_of.json"
+
+OVERLAP_WORDS = 13
+"""Test rows of fewer words would be found whole in rows that have nothing to do with them."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,18 @@ def write(
     names = [name for name, *_ in named] + list(kinds)
     tasks = [Task(directory / "tasks" / name) for name in names]
     pool = directory / POOL
+    made_of = {
+        "source": _sha256(source),
+        "tasks": [[name, _sha256(Path(target)), _sha256(Path(test))] for name, target, test in named],
+        "kinds": list(kinds),
+        "rows": rows,
+    }
     if pool.exists():
+        if json.loads((directory / MADE_OF).read_text(encoding="utf-8")) != made_of:
+            sys.exit(f"{directory} was made of another source, tasks, kinds or rows; name another directory")
         return pool, tasks
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MADE_OF).write_text(json.dumps(made_of), encoding="utf-8")
     generator = random.Random(0)
     with source.open(encoding="utf-8") as file:
         lines = list(file)
@@ -87,8 +104,9 @@ def write(
         name: (read(Path(target)), read(Path(test))) for name, target, test in named
     }
     for kind in kinds:
-        of_kind = [row for row, line in enumerate(lines) if json.loads(line)["kind"] == kind]
-        drawn = generator.sample(of_kind, TARGET_ROWS + TEST_ROWS)
+        # Each text once, so that none is in the target and in the test.
+        of_kind = {row["text"]: number for number, row in enumerate(map(json.loads, lines)) if row["kind"] == kind}
+        drawn = generator.sample(list(of_kind.values()), TARGET_ROWS + TEST_ROWS)
         taken.update(drawn)
         chosen = [json.loads(lines[row])["text"] for row in drawn]
         texts[kind] = chosen[:TARGET_ROWS], chosen[TARGET_ROWS:]
@@ -101,9 +119,18 @@ def write(
     left = [row for row in range(len(lines)) if row not in taken and json.loads(lines[row])["text"] not in known]
     sample = sorted(generator.sample(left, rows)) if rows else left
     partial = pool.with_suffix(".partial")
-    _write([json.loads(lines[row])["text"] for row in sample], partial)
+    chosen = [json.loads(lines[row])["text"] for row in sample]
+    _write(chosen, partial)
+    tests = [text for _, test in texts.values() for text in test]
+    holding = int(zipfit.contaminated(chosen, [text for text in tests if len(text.split()) >= OVERLAP_WORDS]).sum())
+    print(f"{len(chosen):,} rows in the pool; {holding:,} hold 13 words in a row of a test row", file=sys.stderr)
     partial.rename(pool)
     return pool, tasks
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(texts: Sequence[str], path: Path) -> None:
