@@ -194,6 +194,7 @@ def tell(found: list[results.Result], options: argparse.Namespace) -> None:
 def main() -> None:
     """Read the arguments, choose and judge, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = list(dict.fromkeys(way.name for way in WAYS))
     parser.add_argument(
         "--directory", type=Path, help="what is kept: tasks, selections, results; another for another pool"
     )
