@@ -84,7 +84,7 @@ class Bench:
 
         def work(way: Way, budget: Budget) -> results.Result:
             texts, found = self._chosen(way, task, budget)
-            return found | {"bits per byte": round(ngram.bits_per_byte(texts, test), 4)}
+            return found | {"bits": ngram.bits(texts, test, self.options.threads)}
 
         for way in self.ways:
             for budget in (Budget(amount, "bytes") for amount in self.options.budget_bytes):
@@ -99,8 +99,7 @@ class Bench:
 
         def work(way: Way, seed: int) -> results.Result:
             texts, found = self._chosen(way, task, budget)
-            bits = small.bits_per_byte(texts, test, seed, self.options.threads)
-            return found | {"bits per byte": round(bits, 4)}
+            return found | {"bits": small.bits(texts, test, seed, self.options.threads)}
 
         for way in self.ways:
             for seed in [way.seed] if way.method == "random" else range(SMALL_SEEDS):
@@ -167,15 +166,15 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
                     made = report.make("benches.quality", None)
                     by = {"date": made["date"], "commit": made["versions"]["commit"], "zipfit": zipfit.__version__}
                     store.add(entry | work() | by)
-                    print(json.dumps(store.all()[-1]), file=sys.stderr)
-    return store.all()
+                    print(json.dumps({**store.all()[-1], "bits": "of each row"}), file=sys.stderr)
+    return results.judged(store.all(), {task.name: [len(text.encode()) for text in task.test()] for task in todo})
 
 
 def tell(found: list[results.Result], options: argparse.Namespace) -> None:
     """Print the tables; append to the record, draw the plot."""
     names = list(dict.fromkeys(way.name for way in WAYS))
     for name in options.judge:
-        print(f"\n{name}\n\n{results.table(found, name, ['untrained', *names])}")
+        print(f"\n{name}\n\n{results.table(found, name, ['untrained', *names])}\n\n{results.LEGEND}")
     if "pretrained" in options.judge:
         budget = str(Budget(options.steps * TOKENS_A_STEP, "tokens"))
         learnt = [entry for entry in found if entry["judge"] == "pretrained" and entry["budget"] == budget]
@@ -212,7 +211,7 @@ def main() -> None:
     )
     parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
     parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
-    parser.add_argument("--steps", type=int, default=64, help="of the pretrained model; each takes 1,024 tokens")
+    parser.add_argument("--steps", type=int, default=48, help="of the pretrained model; each takes 1,024 tokens")
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet"])
     parser.add_argument(
         "--pretrained-way",

@@ -6,14 +6,13 @@ tests/python/reference.py the same in plain Python.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from zipfit import _core
 
 
-def bits_per_byte(read: Sequence[bytes], test: Sequence[bytes]) -> float:
-    """Read the first texts; the mean of -log2 p over all bytes of the others, of which there is at least one."""
+def bits(read: Sequence[bytes], test: Sequence[bytes], threads: int) -> list[float]:
+    """Read the first texts; for each of the others the sum of -log2 p of its bytes."""
     model = _core.NgramModel(_core.Texts.from_iterable(test, "held_out"))
-    model.read(_core.Texts.from_iterable(read, "source"))
-    return math.fsum(model.bits()) / sum(map(len, test))
+    model.read(_core.Texts.from_iterable(read, "source"), threads=threads)
+    return model.bits(threads).tolist()

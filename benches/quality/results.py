@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from zipfit import _core
 
 Result = dict[str, Any]
 
@@ -47,6 +51,42 @@ def _key(result: Result) -> tuple[Any, ...]:
     return tuple(result[name] for name in KEY)
 
 
+LEGEND = "±: half the range over seeds. ~: not told from one more draw of random rows (bootstrap over test rows, 95%)."
+
+
+def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> list[Result]:
+    """Turn the bits of each test row into bits per byte of all, and into the difference to random rows.
+
+    The difference is a 95% interval, below 0 if the way is better, and that of `zipfit.evaluate`: paired by test row,
+    and against one more random draw rather than the mean of those made. Several seeds of a way count as their mean.
+
+    Parameters
+    ----------
+    results
+        Of any judges; those of tasks that `sizes` does not have are left out.
+    sizes
+        Bytes of each row of the test, by task.
+    """
+    found = [result for result in results if result["task"] in sizes]
+    alike: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    for result in found:
+        alike[_key(result)[:-1]].append(result)
+    made = []
+    for result in found:
+        of_task = np.array(sizes[result["task"]], np.int64)
+        kept = {name: value for name, value in result.items() if name != "bits"}
+        if result["judge"] == "pretrained":
+            # They are few, and hours of work.
+            kept["bits"] = [round(value, 2) for value in result["bits"]]
+        kept["bits per byte"] = round(math.fsum(result["bits"]) / int(of_task.sum()), 4)
+        random = [np.array(other["bits"]) for other in alike[*_key(result)[:3], "random"]]
+        if len(random) > 1 and result["way"] not in ("random", "untrained"):
+            mean = np.mean([other["bits"] for other in alike[_key(result)[:-1]]], axis=0)
+            kept["less random"] = [round(bound, 4) for bound in _core.bootstrap(mean, random, of_task, 0)]
+        made.append(kept)
+    return made
+
+
 def table(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
     """What one judge says, as Markdown: a line for each way, a column for each task and budget.
 
@@ -58,7 +98,7 @@ def table(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
     rows.append(["---"] * len(rows[0]))
     for way in ways:
         cells = [
-            _cell([r["bits per byte"] for r in found if (r["task"], r["budget"], r["way"]) == (*column, way)])
+            _cell([result for result in found if (result["task"], result["budget"], result["way"]) == (*column, way)])
             for column in columns
         ]
         if any(cells):
@@ -72,15 +112,19 @@ def _most(results: Iterable[Result], way: str, name: str) -> str:
     return f"{max(values):,.0f}" if values else ""
 
 
-def _cell(values: Sequence[float]) -> str:
+def _cell(results: Sequence[Result]) -> str:
     """One value, or the mean of several with half their range; nothing where there is none.
 
     The range is over the seeds of the model, and for random rows over those of the draw too.
     """
-    if not values:
+    if not results:
         return ""
-    mean = f"{np.mean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.ptp(values) / 2:.3f}"
+    values = [result["bits per byte"] for result in results]
+    cell = f"{np.mean(values):.3f}"
+    if len(values) > 1:
+        cell += f" ± {np.ptp(values) / 2:.3f}"
+    low, high = results[0].get("less random", (1, 1))
+    return f"{cell} ~" if low <= 0 <= high else cell
 
 
 def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 It predicts a byte from the `CONTEXT` bytes before it (zeros before the beginning of a text), each as a vector, through
 two hidden layers (Bengio et al. 2003, "A Neural Probabilistic Language Model"). It counts no n-grams, and learns by
-gradient steps as larger models do: a second opinion on what an n-gram model says. Bits per byte; lower is better.
+gradient steps as larger models do: a second opinion on what an n-gram model says.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BATCH, EPOCHS, LEARNING_RATE = 1024, 4, 2e-3
 """Bytes predicted in a step, passes over the selection, and the rate at its highest; down to 0 as half a cosine."""
 
 
-def bits_per_byte(read: Sequence[bytes], test: Sequence[bytes], seed: int, threads: int) -> float:
-    """Train on the first texts; the mean of -log2 p over all bytes of the others."""
+def bits(read: Sequence[bytes], test: Sequence[bytes], seed: int, threads: int) -> list[float]:
+    """Train on the first texts; for each of the others the sum of -log2 p of its bytes."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     model = nn.Sequential(
@@ -49,12 +49,13 @@ def bits_per_byte(read: Sequence[bytes], test: Sequence[bytes], seed: int, threa
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
-    nats, predicted = 0.0, torch.from_numpy(_windows(test))
+    nats = []
     with torch.inference_mode():
-        for part in predicted.split(16 * BATCH):
+        for part in torch.from_numpy(_windows(test)).split(16 * BATCH):
             batch = part.to(device()).long()
-            nats += nn.functional.cross_entropy(model(batch[:, :-1]), batch[:, -1], reduction="sum").item()
-    return nats / math.log(2) / len(predicted)
+            nats.append(nn.functional.cross_entropy(model(batch[:, :-1]), batch[:, -1], reduction="none").cpu())
+    of_texts = torch.cat(nats).double().split([len(text) for text in test])
+    return [float(text.sum()) / math.log(2) for text in of_texts]
 
 
 def _windows(texts: Sequence[bytes]) -> NDArray[np.uint8]:
