@@ -208,6 +208,25 @@ def check_cover(
         sys.exit(f"{directory.name}: the rows cover {share} of the target, not {chosen[-1]['coverage']}")
 
 
+def ngram_bits(read: Sequence[bytes], texts: Sequence[bytes], context: int = 6) -> float:
+    """Bits that texts need after a byte n-gram model has read others: interpolated Witten-Bell.
+
+    p_k(x | h) = (c(hx) + T(h) p_{k-1}(x | h without its first byte)) / (c(h) + T(h)), p_{-1} = 1/256, where T(h) is how
+    many different bytes followed h.
+    """
+    p = np.full(sum(map(len, texts)), 1 / 256)
+    for (keys, _), (wanted, ends) in zip(packed(read, context + 1), packed(texts, context + 1), strict=True):
+        ngrams, counts = np.unique(keys, return_counts=True)
+        contexts, first = np.unique(ngrams >> np.uint64(8), return_index=True)
+        before = wanted >> np.uint64(8)
+        total = look_up(before, contexts, np.add.reduceat(counts, first))
+        different = look_up(before, contexts, np.diff(first, append=len(ngrams)))
+        known = total > 0
+        seen = (look_up(wanted, ngrams, counts) + different * p[ends])[known]
+        p[ends[known]] = seen / (total + different)[known]
+    return float(-np.log2(p).sum())
+
+
 def check_resampled(directory: Path, source: Sequence[bytes], k: int) -> None:
     """What DSIR wrote is k different rows of the source (its choice is random)."""
     known = set(source)
