@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import helpers_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
 COVER_NAMES = {"selected.jsonl", "selection.jsonl", "manifest.json", "run.json"}
 """What rows chosen jointly, and rows of a `Selection`, leave: there is no table of scores."""
@@ -48,6 +50,11 @@ def zipfit_cli(
     preexec_fn: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run zipfit and return its exit status, standard output and standard error."""
+    if not preexec_fn:
+        words = [str(argument) for argument in arguments]
+        done = helpers_forks.run(words, cwd or Path.cwd(), env or environment())
+        if done:
+            return done
     return subprocess.run(
         command(*arguments),
         cwd=cwd,

@@ -1,0 +1,129 @@
+"""Runs of the command in processes of their own that need not import everything again.
+
+Starting Python and importing numpy, typer and zipfit takes longer than most of what tests ask the command for. So this
+file, run as a script, imports them once, and forks for each run: the child has its own arguments, folder, environment
+and standard streams, and ends as any process does. It has one thread at that moment, so that nothing is lost by it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CAN_FORK = sys.platform == "linux"
+"""Elsewhere there is no fork, or the system's own libraries do not survive one."""
+
+STREAMS = 3
+
+TIMEOUT_SECONDS = 300
+
+
+def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str] | None:
+    """Run zipfit to its end; None where that cannot be done in this way."""
+    if not CAN_FORK or _read_at_start(env) != _read_at_start(os.environ | {"PYTHONUTF8": "1"}):
+        return None
+    request = arguments, str(cwd), dict(env)
+    with (
+        Path(os.devnull).open(encoding="utf-8") as stdin,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
+    ):
+        status = _server(os.getpid()).run(request, stdin, stdout, stderr)
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(stream.read())
+    return subprocess.CompletedProcess(["zipfit", *arguments], status, *said)
+
+
+def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
+    """What Python reads when it starts, and not again."""
+    return {name: value for name, value in env.items() if name.startswith("PYTHON")}
+
+
+class _Server:
+    """The process that forks."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(TIMEOUT_SECONDS)
+        # The linear algebra of numpy would start threads of its own.
+        env = os.environ | {"PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
+        with theirs:
+            self._process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno(), env=env)
+        atexit.register(self._end)
+
+    def run(self, request: object, *streams: IO[str]) -> int:
+        """Exit status of a run with these standard streams; that of a signal is negative."""
+        message = json.dumps(request).encode() + b"\n"
+        socket.send_fds(self._socket, [message[:1]], [stream.fileno() for stream in streams])
+        self._socket.sendall(message[1:])
+        answer = self._socket.recv(64)
+        if not answer:
+            raise RuntimeError(f"{__file__} ended with {self._process.wait()}")
+        return int(answer)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+@cache
+def _server(_process: int) -> _Server:
+    """One for each process that runs tests."""
+    return _Server()
+
+
+def _serve() -> None:
+    # With what the commands import where they need it, and what typer does at its first command line.
+    from zipfit import cli, evaluating_files, explaining_files, merge, pipeline, progress  # noqa: F401
+
+    sys.argv = ["zipfit", "--version"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        cli.main()
+    with socket.socket(fileno=os.dup(0)) as tests:
+        while True:
+            begin, files, _, _ = socket.recv_fds(tests, 1, STREAMS)
+            if not begin:
+                return
+            message = begin
+            while not message.endswith(b"\n"):
+                message += tests.recv(1 << 16)
+            child = os.fork()
+            if child == 0:
+                tests.close()
+                arguments, cwd, env = json.loads(message)
+                _become(arguments, cwd, env, files)
+                sys.exit(cli.main())
+            for file in files:
+                os.close(file)
+            _, status = os.waitpid(child, 0)
+            tests.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(arguments: Sequence[str], cwd: str, env: Mapping[str, str], files: Sequence[int]) -> None:
+    """Take on what the run is told."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["zipfit", *arguments]
+
+
+if __name__ == "__main__":
+    _serve()
