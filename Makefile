@@ -23,7 +23,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 
 # What needs the wheel runs beside what is Rust alone, because each leaves a core idle for a part of its time; what
 # measures time or memory comes last, with the machine to itself.
-test: test-prerequisites .venv/made  ## everything that must hold (some 16 minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## everything that must hold (some 12 minutes on two cores the first time)
 	@log=$$(mktemp); \
 	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit readme >$$log 2>&1 & python=$$!; \
 	trap 'kill $$python' INT TERM; \
