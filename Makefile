@@ -2,7 +2,7 @@
 # Another Python: make demo PYTHON=python3.13
 
 PYTHON ?= python3
-# How long `make fuzz` looks, also as a step of `make test`.
+# How long `make fuzz` looks, also as a step of `make test`: there enough to see that it works, no search.
 SECONDS ?= 15
 # Where `make soak` writes its numbers; nowhere if empty.
 RECORD ?=
@@ -21,14 +21,19 @@ MAKEFLAGS += --no-print-directory
 demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, show what it does
 	$(BIN)/zipfit demo
 
-# What needs the wheel runs beside what is Rust alone, because each leaves a core idle for a part of its time; what
-# measures time or memory comes last, with the machine to itself.
+# What is Rust alone runs beside what needs the wheel, because each leaves a core idle for a part of its time, and says
+# its words afterwards; what measures time or memory comes last, with the machine to itself. Not the other way round: in
+# the background a shell has Ctrl-C ignored, and tests look at what that does.
 test: test-prerequisites .venv/made  ## everything that must hold (some 12 minutes on two cores the first time)
-	@log=$$(mktemp); \
-	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit readme >$$log 2>&1 & python=$$!; \
-	trap 'kill $$python' INT TERM; \
-	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz; rust=$$?; \
-	wait $$python; python=$$?; cat $$log; rm $$log; exit $$((rust + python))
+	@log=$$(mktemp) || exit 1; \
+	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
+	trap 'kill $$rust' INT TERM; \
+	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit readme; python_failed=$$?; \
+	wait $$rust; rust_failed=$$?; trap - INT TERM; \
+	cat "$$log"; rm "$$log"; \
+	[ $$rust_failed = 0 ] || echo 'zipfit: a step of Rust failed, see above'; \
+	[ $$python_failed = 0 ] || echo 'zipfit: a step of Python failed, see above the steps of Rust'; \
+	exit $$((rust_failed + python_failed))
 	@$(MAKE) pytest-alone
 	@printf '\nall tests passed\n'
 
@@ -37,7 +42,7 @@ test-frameworks: prerequisites .venv-frameworks/installed  ## zipfit.integration
 	$(step) 'the integrations, and every code block of docs/frameworks.md'
 	env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 .venv-frameworks/bin/pytest tests/frameworks
 
-fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=60
+fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=15
 	$(step) 'fuzzing the engine against zlib, $(SECONDS) s'
 	bash tests/fuzz/run $(SECONDS)
 
@@ -106,7 +111,7 @@ rustfmt:
 
 # Clippy and the tests share target/debug, where the libraries' C code is compiled once for both, with the same flags.
 # Clippy looks at all features, the tests are built without Python: a warning of either is an error.
-CARGO := RUSTFLAGS='-D warnings' cargo
+CARGO := RUSTFLAGS="$$RUSTFLAGS -D warnings" cargo
 
 clippy:
 	$(step) 'clippy, all features'
@@ -145,7 +150,7 @@ workflows: .venv/tools
 	$(BIN)/zizmor --offline --quiet .github
 
 # Safe path: no folder of the repository is importable, so that the installed wheel is what is tested.
-PYTEST := env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest -rs
+PYTEST := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest -rs
 
 pytest: pytest-together pytest-alone
 

@@ -1,6 +1,6 @@
 """What the answers must be, made with other tools than zipfit: a benchmark checks them before it tells a time.
 
-Each function reads what a run left in a directory and exits with a sentence where the answer is wrong. Scores are
+Those named check_ read what a run left in a directory and exit with a sentence where the answer is wrong. Scores are
 compared to the last bit, on a sample of rows; coverage, whose terms numpy sums in another order, to `ROUNDING`.
 """
 

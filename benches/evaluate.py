@@ -37,15 +37,11 @@ def told(command: Sequence[str]) -> tuple[dict[str, Any], report.Run]:
     return json.loads(said), report.timed(whole)
 
 
-def random_share(source: Sequence[bytes], target: Sequence[bytes], budget: int, seed: int) -> float:
-    """The part of the target that lies in long substrings of random rows."""
-    rows, left = [], budget
-    for row in np.random.default_rng(seed).permutation(len(source)).tolist():
-        if len(source[row]) <= left:
-            rows.append(source[row])
-            left -= len(source[row])
+def random_share(source: Sequence[bytes], target: Sequence[bytes], size: int, seed: int) -> float:
+    """The part of the target that lies in long substrings of random rows of so many bytes; drawn as evaluate does."""
+    drawn = _core.draw(np.array([len(text) for text in source]), None, size, seed)
     covered = _core.Coverage(_core.Texts.from_iterable(target, "target"))
-    covered.add(_core.Texts.from_iterable(rows, "source"))
+    covered.add(_core.Texts.from_iterable([source[row] for row in drawn.tolist()], "source"))
     return float(covered.by_target().sum() / sum(map(len, target)))
 
 
@@ -59,6 +55,7 @@ def measure(source_path: Path, task: Sequence[str], budget: int, directory: Path
     target = report.read_texts(Path(target_path), "target")
     held_out = report.read_texts(Path(held_out_path), "held_out")
     chosen = [source[line["row"]] for line in answers.lines(directory / "selection.jsonl")]
+    size = sum(map(len, chosen))
     judged, evaluating = told(["evaluate", os.fspath(directory), "--held-out", held_out_path])
     expected = answers.ngram_bits(chosen, held_out) / sum(map(len, held_out))
     if not np.isclose(found := judged["selection"]["bits_per_byte"], expected, rtol=answers.ROUNDING, atol=0):
@@ -74,7 +71,7 @@ def measure(source_path: Path, task: Sequence[str], budget: int, directory: Path
         "interval": judged["selection"]["interval"],
         "share of the target in substrings": {
             "chosen": explained["covered"],
-            "random": [random_share(source, target, budget, seed) for seed in range(RANDOM_SEEDS)],
+            "random": [random_share(source, target, size, seed) for seed in range(RANDOM_SEEDS)],
         },
         "evaluate": _taken(evaluating),
         "explain": _taken(explaining),
@@ -94,6 +91,8 @@ def main() -> None:
     parser.add_argument("--budget-bytes", type=int, nargs="+", default=[400_000, 1_600_000, 6_400_000])
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
+    if bool(options.source) != bool(options.task):
+        parser.error("--source and --task go together")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         if not options.source:

@@ -13,7 +13,7 @@ def device() -> str:
 
 
 def faster() -> AbstractContextManager[object]:
-    """Matrix products in bfloat16, for training; what is judged or compared is computed in float32 throughout.
+    """Matrix products in bfloat16, for training and the curve of it; verdicts and embeddings are float32 throughout.
 
     Twice as fast on processors that multiply bfloat16 themselves, correct but slow on others.
     """

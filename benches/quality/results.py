@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,10 @@ Result = dict[str, Any]
 KEY = ("judge", "task", "budget", "way", "seed")
 """What a result is known by."""
 
+LEGEND = (
+    "± half the range over seeds; + better, - worse than one more draw of random rows (95%, over test rows and draws)."
+)
+
 
 class Store:
     """A file of results, a line each; what is there is not measured again."""
@@ -31,6 +36,8 @@ class Store:
             path.write_text(whole, encoding="utf-8")
         lines = whole.splitlines()
         self._results = {_key(result): result for result in map(json.loads, lines)}
+        if not all("bits" in result for result in self._results.values()):
+            sys.exit(f"{path} is of an earlier version of this benchmark; name another directory")
 
     def __contains__(self, result: Result) -> bool:
         return _key(result) in self._results
@@ -51,9 +58,6 @@ def _key(result: Result) -> tuple[Any, ...]:
     return tuple(result[name] for name in KEY)
 
 
-LEGEND = "±: half the range over seeds. ~: not told from one more draw of random rows (bootstrap over test rows, 95%)."
-
-
 def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> list[Result]:
     """Turn the bits of each test row into bits per byte of all, and into the difference to random rows.
 
@@ -63,11 +67,11 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     Parameters
     ----------
     results
-        Of any judges; those of tasks that `sizes` does not have are left out.
+        Of any judges.
     sizes
         Bytes of each row of the test, by task.
     """
-    found = [result for result in results if result["task"] in sizes]
+    found = list(results)
     alike: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in found:
         alike[_key(result)[:-1]].append(result)
@@ -82,7 +86,7 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
         random = [np.array(other["bits"]) for other in alike[*_key(result)[:3], "random"]]
         if len(random) > 1 and result["way"] not in ("random", "untrained"):
             mean = np.mean([other["bits"] for other in alike[_key(result)[:-1]]], axis=0)
-            kept["less random"] = [round(bound, 4) for bound in _core.bootstrap(mean, random, of_task, 0)]
+            kept["against random"] = _core.bootstrap(mean, random, of_task, 0)
         made.append(kept)
     return made
 
@@ -123,8 +127,8 @@ def _cell(results: Sequence[Result]) -> str:
     cell = f"{np.mean(values):.3f}"
     if len(values) > 1:
         cell += f" ± {np.ptp(values) / 2:.3f}"
-    low, high = results[0].get("less random", (1, 1))
-    return f"{cell} ~" if low <= 0 <= high else cell
+    low, high = results[0].get("against random", (0, 0))
+    return f"{cell} +" if high < 0 else f"{cell} -" if low > 0 else cell
 
 
 def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:

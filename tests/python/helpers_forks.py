@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,15 +34,20 @@ TIMEOUT_SECONDS = 300
 
 def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str] | None:
     """Run zipfit to its end; None where that cannot be done in this way."""
-    if not CAN_FORK or _read_at_start(env) != _read_at_start(os.environ | {"PYTHONUTF8": "1"}):
+    if not CAN_FORK or _read_at_start(env) != _server(os.getpid()).read_at_start:
         return None
-    request = arguments, str(cwd), dict(env)
     with (
         Path(os.devnull).open(encoding="utf-8") as stdin,
         tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
         tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
     ):
-        status = _server(os.getpid()).run(request, stdin, stdout, stderr)
+        try:
+            status = _server(os.getpid()).run((arguments, str(cwd), dict(env)), stdin, stdout, stderr)
+        except BaseException:
+            # It may yet answer, and that would be taken for the answer to the next request.
+            _server(os.getpid()).kill()
+            _server.cache_clear()
+            raise
         said = []
         for stream in (stdout, stderr):
             stream.seek(0)
@@ -62,9 +68,13 @@ class _Server:
         self._socket.settimeout(TIMEOUT_SECONDS)
         # The linear algebra of numpy would start threads of its own.
         env = os.environ | {"PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.read_at_start = _read_at_start(env)
         with theirs:
-            self._process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno(), env=env)
-        atexit.register(self._end)
+            # A group of its own, so that what it started can be killed with it.
+            self._process = subprocess.Popen(
+                [sys.executable, __file__], stdin=theirs.fileno(), env=env, start_new_session=True
+            )
+        atexit.register(self.kill)
 
     def run(self, request: object, *streams: IO[str]) -> int:
         """Exit status of a run with these standard streams; that of a signal is negative."""
@@ -73,11 +83,15 @@ class _Server:
         self._socket.sendall(message[1:])
         answer = self._socket.recv(64)
         if not answer:
-            raise RuntimeError(f"{__file__} ended with {self._process.wait()}")
+            raise RuntimeError(f"{__file__} has ended")
         return int(answer)
 
-    def _end(self) -> None:
+    def kill(self) -> None:
+        """End the process, and a run that has not ended."""
+        atexit.unregister(self.kill)
         self._socket.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -16,8 +17,34 @@ from zipfit import cli, demo, doctor, errors
 
 
 def test_version_is_printed() -> None:
-    done = zipfit_cli("--version")
+    done = started("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"zipfit {zipfit.__version__}\n", "")
+
+
+def started(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a new process, which imports what it needs itself."""
+    return subprocess.run(
+        command(*arguments), cwd=cwd, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("select", "no", "--target", "no", "--top-k", "1", "-o", "out"), "no: no such file or directory"),
+        (("score", "no", "--target", "no", "-o", "out"), "no: no such file or directory"),
+        (("merge", "no", "-o", "out"), "no"),
+        (("evaluate", "no", "--held-out", "no"), "no"),
+        (("explain", "no"), "no"),
+    ],
+)
+def test_every_command_finds_what_it_needs_in_a_new_process(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = started(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"zipfit: {said}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
