@@ -28,7 +28,7 @@ test: test-prerequisites .venv/made  ## everything that must hold (some 12 minut
 	@log=$$(mktemp) || exit 1; \
 	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
-	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit readme; python_failed=$$?; \
+	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit; python_failed=$$?; \
 	wait $$rust; rust_failed=$$?; trap - INT TERM; \
 	cat "$$log"; rm "$$log"; \
 	[ $$rust_failed = 0 ] || echo 'zipfit: a step of Rust failed, see above'; \
@@ -155,17 +155,17 @@ PYTEST := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH=1 ZIPFIT_E
 pytest: pytest-together pytest-alone
 
 pytest-together: .venv/tools .venv/installed
-	$(step) 'pytest against the installed wheel'
-	$(PYTEST) --ignore tests/python/test_readme.py -m 'not alone' --numprocesses auto --dist worksteal
+	$(step) 'pytest against the installed wheel, every code block of the README too'
+	$(PYTEST) -m 'not alone' --numprocesses auto --dist worksteal
 
 pytest-alone: .venv/tools .venv/installed
 	$(step) 'pytest: what measures time or memory'
-	$(PYTEST) --ignore tests/python/test_readme.py -m alone
+	$(PYTEST) -m alone
 
 abi3audit: .venv/tools dist/built
 	$(step) 'abi3audit: the wheel needs only the stable ABI of Python 3.11'
 	$(BIN)/abi3audit --strict dist/*.whl
 
 readme: .venv/tools .venv/installed
-	$(step) 'every code block of the README'
+	$(step) 'every code block of the README and the other pages'
 	$(PYTEST) tests/python/test_readme.py
