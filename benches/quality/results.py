@@ -190,6 +190,9 @@ def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
         if untrained:
             panel.axhline(untrained[0], color="grey", linestyle=":", label="untrained")
         panel.set(title=task, xlabel="steps of 1,024 tokens", ylabel="bits per byte of held-out texts", xscale="log")
+        steps = sorted({int(step) for result in found for step in result.get("curve", ())})
+        panel.set_xticks(steps, [str(step) for step in steps])
+        panel.minorticks_off()
     panels[0][0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
