@@ -17,7 +17,7 @@ from torch import nn
 
 from benches.quality.device import device, faster
 
-CONTEXT, EMBEDDING, HIDDEN = 16, 32, 512
+CONTEXT, EMBEDDING, HIDDEN = 16, 32, 256
 
 BATCH, EPOCHS, LEARNING_RATE = 1024, 4, 2e-3
 """Bytes predicted in a step, passes over the selection, and the rate at its highest; down to 0 as half a cosine."""
