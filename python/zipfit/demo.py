@@ -27,7 +27,7 @@ from zipfit.errors import ParameterError
 from zipfit.progress import rows_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from zipfit.ranking import Ranking
 
@@ -120,9 +120,11 @@ def run(
     """
     if top < 1:
         raise ParameterError(f"--top must be at least 1, got {top}")
-    source, target = split(documented_functions(Path(sysconfig.get_path("stdlib"))), module)
     threads = _core.available_threads() if threads is None else threads
-    with _files(write, source, target):
+    # First of all: the library is read in seconds, for nothing if the files are there already.
+    with _files(write) as save:
+        source, target = split(documented_functions(Path(sysconfig.get_path("stdlib"))), module)
+        save(source, target)
         start = time.perf_counter()
         ranking = rank([row.text for row in source], [row.text for row in target], threads=threads, progress=True)
         seconds = time.perf_counter() - start
@@ -224,15 +226,18 @@ def _best(ranking: Ranking, source: Sequence[Function], top: int) -> list[DemoRo
 
 
 @contextmanager
-def _files(directory: str | None, source: Sequence[Function], target: Sequence[Function]) -> Iterator[None]:
-    """Write both sides as JSON Lines, to stay if the work within succeeds."""
+def _files(directory: str | None) -> Iterator[Callable[[Sequence[Function], Sequence[Function]], None]]:
+    """Give a way to write both sides as JSON Lines, to stay if the work within succeeds."""
     if directory is None:
-        yield
+        yield lambda _source, _target: None
         return
     with _core.Output(directory, WRITTEN_NAMES) as output:
-        for name, rows in zip(WRITTEN_NAMES, (source, target), strict=True):
-            output.write(name, _json_lines(rows))
-        yield
+
+        def save(source: Sequence[Function], target: Sequence[Function]) -> None:
+            for name, rows in zip(WRITTEN_NAMES, (source, target), strict=True):
+                output.write(name, _json_lines(rows))
+
+        yield save
         output.commit()
 
 

@@ -47,24 +47,30 @@ def zipfit_cli(
     *arguments: str | Path,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
+    stdin: bytes | int | None = None,
     preexec_fn: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run zipfit and return its exit status, standard output and standard error."""
+    """Run zipfit and return its exit status, standard output and standard error.
+
+    Its standard input brings the bytes that are given, or is a descriptor, or has nothing.
+    """
     if not preexec_fn:
-        words = [str(argument) for argument in arguments]
-        done = helpers_forks.run(words, cwd or Path.cwd(), env or environment())
-        if done:
-            return done
-    return subprocess.run(
+        forked = helpers_forks.run(command(*arguments), cwd or Path.cwd(), env or environment(), stdin)
+        if forked:
+            return forked
+    fed = {"stdin": subprocess.DEVNULL if stdin is None else stdin}
+    given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else fed
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=env or environment(),
         capture_output=True,
-        encoding="utf-8",
         timeout=300,
         check=False,
         preexec_fn=preexec_fn,
+        **given,
     )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def lines_of(rows: Iterable[dict[str, Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs of the command in processes of their own that need not import everything again.
+"""Runs of Python in processes of their own that need not import everything again.
 
 Starting Python and importing numpy, typer and zipfit takes longer than most of what tests ask the command for. So this
 file, run as a script, imports them once, and forks for each run: the child has its own arguments, folder, environment
@@ -12,17 +12,19 @@ import contextlib
 import io
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere there is no fork, or the system's own libraries do not survive one."""
@@ -32,17 +34,30 @@ STREAMS = 3
 TIMEOUT_SECONDS = 300
 
 
-def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str] | None:
-    """Run zipfit to its end; None where that cannot be done in this way."""
-    if not CAN_FORK or _read_at_start(env) != _server(os.getpid()).read_at_start:
+def run(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes | int | None = None
+) -> subprocess.CompletedProcess[str] | None:
+    """Run a command of this Python to its end; None where that cannot be done in this way.
+
+    Parameters
+    ----------
+    command
+        This Python, and either ``-m`` and a module or the path of a script, and its arguments.
+    cwd, env
+        Of the run.
+    stdin
+        What a pipe shall bring, or a file descriptor; None for nothing.
+    """
+    if command[0] != sys.executable or not CAN_FORK or _read_at_start(env) != _server(os.getpid()).read_at_start:
         return None
     with (
-        Path(os.devnull).open(encoding="utf-8") as stdin,
+        _input(stdin) as reading,
         tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
         tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
     ):
+        streams = (reading, stdout.fileno(), stderr.fileno())
         try:
-            status = _server(os.getpid()).run((arguments, str(cwd), dict(env)), stdin, stdout, stderr)
+            status = _server(os.getpid()).run((command[1:], str(cwd), dict(env)), streams)
         except BaseException:
             # It may yet answer, and that would be taken for the answer to the next request.
             _server(os.getpid()).kill()
@@ -52,7 +67,32 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subproce
         for stream in (stdout, stderr):
             stream.seek(0)
             said.append(stream.read())
-    return subprocess.CompletedProcess(["zipfit", *arguments], status, *said)
+    return subprocess.CompletedProcess(command, status, *said)
+
+
+@contextlib.contextmanager
+def _input(content: bytes | int | None) -> Iterator[int]:
+    """Give the descriptor of a standard input."""
+    if isinstance(content, int):
+        yield content
+    elif content is None:
+        with Path(os.devnull).open("rb") as nothing:
+            yield nothing.fileno()
+    else:
+        reading, writing = os.pipe()
+        pump = threading.Thread(target=_pump, args=(writing, content))
+        pump.start()
+        try:
+            yield reading
+        finally:
+            # Now nobody reads, so that the other thread does not wait.
+            os.close(reading)
+            pump.join()
+
+
+def _pump(writing: int, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+        pipe.write(content)
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -76,10 +116,10 @@ class _Server:
             )
         atexit.register(self.kill)
 
-    def run(self, request: object, *streams: IO[str]) -> int:
+    def run(self, request: object, streams: Sequence[int]) -> int:
         """Exit status of a run with these standard streams; that of a signal is negative."""
         message = json.dumps(request).encode() + b"\n"
-        socket.send_fds(self._socket, [message[:1]], [stream.fileno() for stream in streams])
+        socket.send_fds(self._socket, [message[:1]], streams)
         self._socket.sendall(message[1:])
         answer = self._socket.recv(64)
         if not answer:
@@ -119,16 +159,17 @@ def _serve() -> None:
             child = os.fork()
             if child == 0:
                 tests.close()
-                arguments, cwd, env = json.loads(message)
-                _become(arguments, cwd, env, files)
-                sys.exit(cli.main())
+                words, cwd, env = json.loads(message)
+                _become(words, cwd, env, files)
+                _run()
+                sys.exit()
             for file in files:
                 os.close(file)
             _, status = os.waitpid(child, 0)
             tests.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(arguments: Sequence[str], cwd: str, env: Mapping[str, str], files: Sequence[int]) -> None:
+def _become(words: Sequence[str], cwd: str, env: Mapping[str, str], files: Sequence[int]) -> None:
     """Take on what the run is told."""
     for number, file in enumerate(files):
         os.dup2(file, number)
@@ -136,7 +177,16 @@ def _become(arguments: Sequence[str], cwd: str, env: Mapping[str, str], files: S
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = ["zipfit", *arguments]
+    sys.argv[:] = words
+
+
+def _run() -> None:
+    """Do what Python does with its command line."""
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

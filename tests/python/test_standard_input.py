@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -24,6 +24,7 @@ from helpers_files import (
     lines_of,
     read_rows,
     write_texts,
+    zipfit_cli,
 )
 
 from zipfit import pipeline
@@ -50,18 +51,7 @@ def fed(
     content: bytes | int, *arguments: str, cwd: Path, preexec_fn: Callable[[], object] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run zipfit with this standard input."""
-    stdin: dict[str, Any] = {"stdin": content} if isinstance(content, int) else {"input": content}
-    done = subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        timeout=120,
-        check=False,
-        preexec_fn=preexec_fn,
-        **stdin,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return zipfit_cli(*arguments, cwd=cwd, stdin=content, preexec_fn=preexec_fn)
 
 
 def sentence(content: bytes | int, *arguments: str, cwd: Path, status: int = 2) -> str:

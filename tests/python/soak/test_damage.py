@@ -105,7 +105,7 @@ def test_a_damaged_source_ends_the_command_in_a_sentence(folder: Path, tmp_path:
     for number in range(count(2, 25)):
         broken, what = one_damage(content, numbers, cut=number % 2 == 0)
         (tmp_path / name).write_bytes(broken)
-        done = run(command("score", name, "--target", folder / "target.jsonl", "-o", "out"), tmp_path)
+        done = run(command("score", name, "--target", folder / "target.jsonl", "-o", "out"), tmp_path, forked=True)
         statuses[f"status {done.status}"] += 1
         case = f"{what}, ZIPFIT_SEED={SEED}: {done}"
         assert done.status in (0, 2), case

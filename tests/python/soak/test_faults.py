@@ -163,7 +163,7 @@ def test_every_refused_system_call_ends_the_run_in_a_sentence_and_it_goes_on(sma
             statuses[f"status {done.status}" if is_met else "not met again"] += 1
             output.mkdir(exist_ok=True)
             problem = problem_with(done, output, error, expected)
-            resumed = run(driven(way, output, notes, "--resume"), small_pool)
+            resumed = run(driven(way, output, notes, "--resume"), small_pool, forked=True)
             if problem is None and (resumed.status != 0 or digest(output) != expected):
                 problem = f"{done}, then --resume: {resumed}, {sorted(digest(output))}"
             if problem is not None:
@@ -182,7 +182,7 @@ def test_a_run_that_replaces_another_never_leaves_a_mixture(small_pool: Path, tm
     numbers = random.Random(SEED)
     output, log, notes, former = tmp_path / "out", tmp_path / "log", tmp_path / "notes", tmp_path / "former"
     way = WAYS["JSONL"]
-    assert run(driven(way, former, notes, "--metric", "gain"), small_pool).status == 0
+    assert run(driven(way, former, notes, "--metric", "gain"), small_pool, forked=True).status == 0
     shutil.copytree(former, output)
     counted = run(traced(driven(way, output, notes, "--overwrite"), log, "-y", "-e", TRACED), small_pool)
     assert counted.status == 0, counted
@@ -203,7 +203,7 @@ def test_a_run_that_replaces_another_never_leaves_a_mixture(small_pool: Path, tm
             problems.append(f"{call} {error}: a manifest vouches for a mixture: {done}")
         if any(content not in (before.get(name), after.get(name)) for name, content in found.items()):
             problems.append(f"{call} {error}: a partial file: {done}")
-        again = run(driven(way, output, notes, "--overwrite"), small_pool)
+        again = run(driven(way, output, notes, "--overwrite"), small_pool, forked=True)
         if again.status != 0 or digest(output) != after:
             problems.append(f"{call} {error}: {done}, then --overwrite: {again}, {sorted(digest(output))}")
         record("refused system calls with --overwrite", faults=statuses.total(), **statuses, problems=problems)

@@ -124,7 +124,7 @@ def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_byte
             seconds[name].append(stopped)
             problem = wrong_words(status, said, batches)
         counts[counts_as] += 1
-        resumed = run(command_of(WAYS[name], output, "--resume"), folder)
+        resumed = run(command_of(WAYS[name], output, "--resume"), folder, forked=True)
         if resumed.status != 0 or digest(output) != files:
             problem = f"--resume: {resumed}"
         elif counts_as == "interrupts":
