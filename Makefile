@@ -44,7 +44,7 @@ test-frameworks: prerequisites .venv-frameworks/installed  ## zipfit.integration
 
 fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=15
 	$(step) 'fuzzing the engine against zlib, $(SECONDS) s'
-	bash tests/fuzz/run $(SECONDS)
+	RUSTFLAGS="$$RUSTFLAGS -D warnings" bash tests/fuzz/run $(SECONDS)
 
 soak: test-prerequisites .venv/tools .venv/installed  ## kill, interrupt, starve and damage runs for an hour; RECORD=FILE keeps the numbers
 	$(step) 'soak: hundreds of disturbed runs against undisturbed ones'
