@@ -12,9 +12,9 @@ with zipfit installed; hours, most of them for the pretrained model; stopped and
         --task HumanEval humaneval_val.jsonl humaneval_test.jsonl --task ProofNet proofnet_val.jsonl proofnet_test.jsonl
 
 The tables are printed as Markdown; ``--record FILE`` appends results, versions and command to a file under
-``benches/record``, ``--plot FILE`` draws the curves. ``--judge`` and ``--way`` do a part. Without ``--source`` the
-texts of ``zipfit demo --write`` are used, half of its targets as examples and half to judge by, and what needs no other
-package: enough to see that all works, too little to conclude from.
+``benches/record``, ``--plot FILE`` draws the curves, ``--tables FILE`` writes the page. ``--judge`` and ``--way`` do a
+part. Without ``--source`` the texts of ``zipfit demo --write`` are used, half of its targets as examples and half to
+judge by, and what needs no other package: enough to see that all works, too little to conclude from.
 
 N.B. the n-gram model counts n-grams, and so does the objective of `zipfit.cover`; the cross-entropy difference is made
 by that very model. Both are flattered by it: docs/quality.md says how far to trust it. Several ways are ours and each
@@ -49,7 +49,17 @@ from benches.quality.tasks import Task
 if TYPE_CHECKING:
     from benches.quality import pretrained
 
-JUDGES = ("ngram", "small", "pretrained")
+JUDGES = {
+    "ngram": "A table of counts",
+    "small": "A small network, trained from nothing",
+    "pretrained": "SmolLM2-135M, fine-tuned",
+}
+"""Each with its heading."""
+
+NAMES = tuple(dict.fromkeys(way.name for way in WAYS))
+"""Of the ways, as in the tables."""
+
+TITLE = "# What every judge says of every way\n\nWritten by `python -m benches.quality`: [quality.md](quality.md)."
 
 SMALL_SEEDS = 3
 """Of the small network, for each selection but the random ones, which are three already."""
@@ -171,16 +181,13 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
 
 
 def tell(found: list[results.Result], options: argparse.Namespace) -> None:
-    """Print the tables; append to the record, draw the plot."""
-    names = list(dict.fromkeys(way.name for way in WAYS))
-    for name in options.judge:
-        print(f"\n{name}\n\n{results.table(found, name, ['untrained', *names])}\n\n{results.LEGEND}")
-    if "pretrained" in options.judge:
-        budget = str(Budget(options.steps * TOKENS_A_STEP, "tokens"))
-        learnt = [entry for entry in found if entry["judge"] == "pretrained" and entry["budget"] == budget]
-        print(f"\n{results.steps_needed(learnt, names, ('random', 'DSIR'))}")
-        if options.plot:
-            results.plot(learnt, names, options.plot)
+    """Print the tables; write them to a file, append to the record, draw the plot."""
+    said = tables(found, options)
+    print(f"\n{said}")
+    if options.tables:
+        options.tables.write_text(f"{TITLE}\n\n{said}\n", encoding="utf-8")
+    if "pretrained" in options.judge and options.plot:
+        results.plot(learnt(found, options), NAMES, options.plot)
     if options.record:
         versions = {}
         for package in PACKAGES:
@@ -190,10 +197,25 @@ def tell(found: list[results.Result], options: argparse.Namespace) -> None:
         report.append(report.make("benches.quality", asked_for, versions), options.record)
 
 
+def tables(found: list[results.Result], options: argparse.Namespace) -> str:
+    """What all judges that were asked say, as Markdown."""
+    parts = []
+    for name in options.judge:
+        parts += [f"## {JUDGES[name]}", results.tables(found, name, ["untrained", *NAMES])]
+        if name == "pretrained":
+            parts.append(results.steps_needed(learnt(found, options), NAMES, ("random", "DSIR")))
+    return "\n\n".join([*parts, results.LEGEND])
+
+
+def learnt(found: list[results.Result], options: argparse.Namespace) -> list[results.Result]:
+    """Results of the pretrained model, those with as many steps as were asked for."""
+    budget = str(Budget(options.steps * TOKENS_A_STEP, "tokens"))
+    return [entry for entry in found if entry["judge"] == "pretrained" and entry["budget"] == budget]
+
+
 def main() -> None:
     """Read the arguments, choose and judge, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = list(dict.fromkeys(way.name for way in WAYS))
     parser.add_argument(
         "--directory", type=Path, help="what is kept: tasks, selections, results; another for another pool"
     )
@@ -205,7 +227,7 @@ def main() -> None:
     parser.add_argument(
         "--way",
         nargs="*",
-        choices=names,
+        choices=NAMES,
         metavar="NAME",
         help="names of ways, as in the tables (default: all)",
     )
@@ -216,7 +238,7 @@ def main() -> None:
     parser.add_argument(
         "--pretrained-way",
         nargs="*",
-        choices=names,
+        choices=NAMES,
         metavar="NAME",
         default=list(PRETRAINED_WAYS),
     )
@@ -224,6 +246,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--record", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--tables", type=Path, help="a page of Markdown to write the tables to")
     options = parser.parse_args()
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)

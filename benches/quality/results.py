@@ -91,19 +91,23 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     return made
 
 
-def table(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
-    """What one judge says, as Markdown: a line for each way, a column for each task and budget.
+def tables(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
+    """What one judge says, as Markdown: a table for each budget, with a line for each way and a column for each task.
 
     The last two columns are what choosing took, at most: seconds and megabytes of the process, that reads the pool too.
     """
     found = [result for result in results if result["judge"] == judge and result["way"] in ways]
-    columns = list(dict.fromkeys((result["task"], result["budget"]) for result in found))
-    rows = [["bits per byte", *[f"{task}, {budget}" for task, budget in columns], "seconds", "MB"]]
+    budgets = list(dict.fromkeys(result["budget"] for result in found))
+    return "\n\n".join(_table(budget, [r for r in found if r["budget"] == budget], ways) for budget in budgets)
+
+
+def _table(budget: str, found: Sequence[Result], ways: Sequence[str]) -> str:
+    tasks = list(dict.fromkeys(result["task"] for result in found))
+    rows = [[f"bits per byte, {budget}", *tasks, "seconds", "MB"]]
     rows.append(["---"] * len(rows[0]))
     for way in ways:
         cells = [
-            _cell([result for result in found if (result["task"], result["budget"], result["way"]) == (*column, way)])
-            for column in columns
+            _cell([result for result in found if (result["task"], result["way"]) == (task, way)]) for task in tasks
         ]
         if any(cells):
             rows.append([way, *cells, *(_most(found, way, name) for name in ("choosing seconds", "choosing MB"))])
