@@ -24,7 +24,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # What is Rust alone runs beside what needs the wheel, because each leaves a core idle for a part of its time, and says
 # its words afterwards; what measures time or memory comes last, with the machine to itself. Not the other way round: in
 # the background a shell has Ctrl-C ignored, and tests look at what that does.
-test: test-prerequisites .venv/made  ## everything that must hold (some 10 minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## everything that must hold (10 to 12 minutes on two cores the first time)
 	@log=$$(mktemp) || exit 1; \
 	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
