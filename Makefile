@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 # How long `make fuzz` looks, also as a step of `make test`: there enough to see that it works, no search.
-SECONDS ?= 15
+SECONDS ?= 5
 # Where `make soak` writes its numbers; nowhere if empty.
 RECORD ?=
 BIN := .venv/bin
@@ -42,7 +42,7 @@ test-frameworks: prerequisites .venv-frameworks/installed  ## zipfit.integration
 	$(step) 'the integrations, and every code block of docs/frameworks.md'
 	env -u PYTHONPATH PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 .venv-frameworks/bin/pytest tests/frameworks
 
-fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=15
+fuzz: test-prerequisites  ## look for texts on which the engine and zlib differ, for SECONDS=5
 	$(step) 'fuzzing the engine against zlib, $(SECONDS) s'
 	RUSTFLAGS="$$RUSTFLAGS -D warnings" bash tests/fuzz/run $(SECONDS)
 

@@ -4,6 +4,7 @@
 //! Python in between. On Ctrl-C, and when the progress callback raises, the caller returns at once and the work,
 //! told to stop, ends by itself a little later.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -27,6 +28,16 @@ pub(super) fn run<T: Send + 'static>(
     progress: Option<&Bound<'_, PyAny>>,
     work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
 ) -> PyResult<T> {
+    let work = Box::new(move |control: &Control| work(control).map(|found| Box::new(found) as Found));
+    let found = wait_for(py, progress, work)?;
+    found.downcast().map(|found| *found).map_err(|_| to_python(py, Error::internal("a result of another type")))
+}
+
+/// What any work finds, and any work: for each type anew, threads and channels were a quarter of all code to compile.
+type Found = Box<dyn Any + Send>;
+type Work = Box<dyn FnOnce(&Control) -> Result<Found> + Send>;
+
+fn wait_for(py: Python<'_>, progress: Option<&Bound<'_, PyAny>>, work: Work) -> PyResult<Found> {
     let control = Arc::new(Control::default());
     let (sender, mut receiver) = channel();
     let shared = Arc::clone(&control);
@@ -66,7 +77,7 @@ fn tell(progress: Option<&Bound<'_, PyAny>>, control: &Control) -> PyResult<()> 
     progress.map_or(Ok(()), |progress| progress.call1((control.done(),)).map(drop))
 }
 
-fn panic_error(panic: &(dyn std::any::Any + Send)) -> Error {
+fn panic_error(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     Error::internal(format!("panic: {}", text.unwrap_or_else(|| "of unknown kind".to_owned())))

@@ -153,7 +153,6 @@ def test_a_disk_that_is_full_while_rows_are_put_away_ends_the_run_with_status_3(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
 def test_ctrl_c_ends_a_joint_selection_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     texts = (f"{i:x} {i**5:x} {(i * 7919) % 1000003:x} " * 30 for i in range(40_000))
@@ -196,7 +195,6 @@ def peak_memory(folder: Path, rows: int) -> int:
     return int(peak or 0)
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 def test_memory_does_not_grow_with_the_texts(tmp_path: Path) -> None:
     write_texts(tmp_path / "target.jsonl", [*TARGET_TEXTS, "word17 word18 word19"])
