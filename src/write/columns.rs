@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 use super::rows::{Ids, SELECTED_PARQUET_NAME};
 use super::scores::write_error;
 use super::{Output, WrittenFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parallel::Control;
 use crate::read::{ParquetPlace, Reader, SourceSchema};
 
@@ -38,9 +38,11 @@ pub(super) fn copy(
         .with_parquet_schema(schema.parquet.clone())
         // The first file's own is among the metadata.
         .with_skip_arrow_metadata(true);
-    let mut file = output.begin(SELECTED_PARQUET_NAME)?;
+    let file = output.begin(SELECTED_PARQUET_NAME)?;
+    // A file, as the table of scores writes to: for each type of writer parquet's code is compiled once more.
+    let handle = file.get_ref().try_clone().map_err(|error| Error::io(error, &path))?;
     let mut ids = Vec::with_capacity(places.len());
-    let mut writer = ArrowWriter::try_new_with_options(&mut file, schema.decoded.clone(), options).map_err(at)?;
+    let mut writer = ArrowWriter::try_new_with_options(handle, schema.decoded.clone(), options).map_err(at)?;
     reader.copy_columns(places, &schema.decoded, control, |rows| {
         ids.extend(reader.ids_of(rows)?);
         for start in (0..rows.num_rows()).step_by(CHUNK_ROWS) {
