@@ -4,6 +4,9 @@
 PYTHON ?= python3
 # How long `make fuzz` looks, also as a step of `make test`: there enough to see that it works, no search.
 SECONDS ?= 5
+# Cases of each property test; 10,000 before a release.
+export ZIPFIT_CASES ?= 50
+export PROPTEST_CASES ?= $(ZIPFIT_CASES)
 # Where `make soak` writes its numbers; nowhere if empty.
 RECORD ?=
 BIN := .venv/bin

@@ -123,7 +123,7 @@ fn rows_of_different_blocks_are_compared_as_those_of_one() {
     // More rows than a block of 2,048 has; every third repeats an earlier one, near or far.
     let pieces = prose_and_changed();
     let pieces = &pieces[..40];
-    let source: Vec<Vec<u8>> = (0..5000usize)
+    let source: Vec<Vec<u8>> = (0..2500usize)
         .map(|row| [&pieces[row * row % 40], format!("{:08}", row / 3 * 2).as_bytes()].concat())
         .collect();
     let keep = vec![true; source.len()];

@@ -96,7 +96,6 @@ def interrupted(arguments: list[str], folder: Path, said: Path, moment: float) -
     return status, time.perf_counter() - start
 
 
-@pytest.mark.alone
 def test_ctrl_c_at_any_moment_stops_at_once_and_the_run_goes_on_to_the_same_bytes(
     folder: Path, whole: Callable[[str], tuple[dict[str, str], float]], tmp_path: Path
 ) -> None:
