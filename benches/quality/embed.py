@@ -19,8 +19,8 @@ from benches.quality.tasks import read
 MAX_TOKENS = 256
 """What the model was made for; the rest of a text is not looked at."""
 
-BATCH = 64
-"""Texts at a time; they are sorted by length, so that little of a batch is padding."""
+BATCH = 16
+"""Texts at a time: few enough for the caches; they are sorted by length, so that little of a batch is padding."""
 
 
 def embedded(path: Path, options: argparse.Namespace) -> NDArray[np.float32]:
