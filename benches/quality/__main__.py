@@ -13,8 +13,9 @@ with zipfit installed; hours, most of them for the pretrained model; stopped and
 
 The tables are printed as Markdown; ``--record FILE`` appends results, versions and command to a file under
 ``benches/record``, ``--plot FILE`` draws the curves, ``--tables FILE`` writes the page. ``--judge`` and ``--way`` do a
-part. Without ``--source`` the texts of ``zipfit demo --write`` are used, half of its targets as examples and half to
-judge by, and what needs no other package: enough to see that all works, too little to conclude from.
+part, to which ``--earlier RECORD`` adds what was done in another directory. Without ``--source`` the texts of ``zipfit
+demo --write`` are used, half of its targets as examples and half to judge by, and what needs no other package: enough
+to see that all works, too little to conclude from.
 
 N.B. the n-gram model counts n-grams, and so does the objective of `zipfit.cover`; the cross-entropy difference is made
 by that very model. Both are flattered by it: docs/quality.md says how far to trust it. Several ways are ours and each
@@ -182,25 +183,25 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
 
 def tell(found: list[results.Result], options: argparse.Namespace) -> None:
     """Print the tables; write them to a file, append to the record, draw the plot."""
+    found = results.with_earlier(found, options.earlier) if options.earlier else found
     said = tables(found, options)
     print(f"\n{said}")
     if options.tables:
         options.tables.write_text(f"{TITLE}\n\n{said}\n", encoding="utf-8")
-    if "pretrained" in options.judge and options.plot:
-        results.plot(learnt(found, options), NAMES, options.plot)
+    if options.plot and (curves := learnt(found, options)):
+        results.plot(curves, NAMES, options.plot)
     if options.record:
         versions = {}
         for package in PACKAGES:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[package] = importlib.metadata.version(package)
-        asked_for = [entry for entry in found if entry["judge"] in options.judge]
-        report.append(report.make("benches.quality", asked_for, versions), options.record)
+        report.append(report.make("benches.quality", found, versions), options.record)
 
 
 def tables(found: list[results.Result], options: argparse.Namespace) -> str:
-    """What all judges that were asked say, as Markdown."""
+    """What all judges say that have said something, as Markdown."""
     parts = []
-    for name in options.judge:
+    for name in [name for name in JUDGES if any(entry["judge"] == name for entry in found)]:
         parts += [f"## {JUDGES[name]}", results.tables(found, name, ["untrained", *NAMES])]
         if name == "pretrained":
             parts.append(results.steps_needed(learnt(found, options), NAMES, ("random", "DSIR")))
@@ -245,6 +246,9 @@ def main() -> None:
     parser.add_argument("--pretrained-seeds", type=int, default=1, help="of each way but random, which has three")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--record", type=Path)
+    parser.add_argument(
+        "--earlier", type=Path, metavar="RECORD", help="tell its results too, but for those that were measured again"
+    )
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--tables", type=Path, help="a page of Markdown to write the tables to")
     options = parser.parse_args()

@@ -91,6 +91,13 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     return made
 
 
+def with_earlier(results: Iterable[Result], record: Path) -> list[Result]:
+    """Judged results, and those of a record of one report that are not among them."""
+    merged = {_key(result): result for result in json.loads(record.read_text(encoding="utf-8"))["results"]}
+    merged |= {_key(result): result for result in results}
+    return list(merged.values())
+
+
 def tables(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
     """What one judge says, as Markdown: a table for each budget, with a line for each way and a column for each task.
 
