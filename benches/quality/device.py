@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -13,8 +13,12 @@ def device() -> str:
 
 
 def faster() -> AbstractContextManager[object]:
-    """Matrix products in bfloat16, for training and the curve of it; verdicts and embeddings are float32 throughout.
+    """Matrix products in bfloat16 where the processor multiplies such numbers itself, else as everywhere.
 
-    Twice as fast on processors that multiply bfloat16 themselves, correct but slow on others.
+    For training the pretrained model and the curve of it, which take half the time; verdicts, embeddings and the small
+    network are float32 throughout. Without such a processor bfloat16 takes ten times as long.
     """
-    return torch.autocast(device(), torch.bfloat16)
+    capabilities = torch.cpu.get_capabilities()
+    if device() == "cuda" or capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+        return torch.autocast(device(), torch.bfloat16)
+    return nullcontext()
