@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +163,8 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
     """Write the tasks, choose, judge; all results, those of earlier runs with them."""
     pool, todo = tasks.write(directory, options.source, options.task, options.kind, options.rows)
     texts = tasks.read(pool)
-    ways = [way for way in WAYS if not options.way or way.name in options.way]
+    # Random rows always: the others are compared with them.
+    ways = [way for way in WAYS if not options.way or way.name in ("random", *options.way)]
     bench = Bench(texts, Selections(pool, texts, directory, options.threads), ways, options)
     if "pretrained" in options.judge:
         bench.selections.tokens = count_tokens(bench, bench.selections.tokens_path)
@@ -181,9 +182,9 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
     return results.judged(store.all(), {task.name: [len(text.encode()) for text in task.test()] for task in todo})
 
 
-def tell(found: list[results.Result], options: argparse.Namespace) -> None:
+def tell(found: list[results.Result], made_of: dict[str, Any], options: argparse.Namespace) -> None:
     """Print the tables; write them to a file, append to the record, draw the plot."""
-    found = results.with_earlier(found, options.earlier) if options.earlier else found
+    found = results.with_earlier(found, made_of, options.earlier) if options.earlier else found
     said = tables(found, options)
     print(f"\n{said}")
     if options.tables:
@@ -195,7 +196,7 @@ def tell(found: list[results.Result], options: argparse.Namespace) -> None:
         for package in PACKAGES:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[package] = importlib.metadata.version(package)
-        report.append(report.make("benches.quality", found, versions), options.record)
+        report.append(report.make("benches.quality", found, versions) | {"made of": made_of}, options.record)
 
 
 def tables(found: list[results.Result], options: argparse.Namespace) -> str:
@@ -257,11 +258,11 @@ def main() -> None:
     if options.source:
         if not options.directory:
             sys.exit("--source needs --directory")
-        tell(run(options.directory, options), options)
+        tell(run(options.directory, options), tasks.made_of(options.directory), options)
         return
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
-        tell(run(Path(name), options), options)
+        tell(run(Path(name), options), tasks.made_of(Path(name)), options)
 
 
 def demo(directory: Path, options: argparse.Namespace) -> None:

@@ -20,7 +20,8 @@ KEY = ("judge", "task", "budget", "way", "seed")
 """What a result is known by."""
 
 LEGEND = (
-    "± half the range over seeds; + better, - worse than one more draw of random rows (95%, over test rows and draws)."
+    "± half the range over seeds; + better, - worse than one more draw of random rows (95%, of test rows and draws).\n"
+    "Seconds and megabytes are of choosing; of a way that starts several processes, DSIR and zip-fit, those of one."
 )
 
 
@@ -91,9 +92,12 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     return made
 
 
-def with_earlier(results: Iterable[Result], record: Path) -> list[Result]:
-    """Judged results, and those of a record of one report that are not among them."""
-    merged = {_key(result): result for result in json.loads(record.read_text(encoding="utf-8"))["results"]}
+def with_earlier(results: Iterable[Result], made_of: Mapping[str, Any], record: Path) -> list[Result]:
+    """Judged results, and those of a record of the same pool and tasks that are not among them."""
+    earlier = json.loads(record.read_text(encoding="utf-8"))
+    if earlier["made of"] != made_of:
+        sys.exit(f"{record} is of another source, tasks, kinds or rows")
+    merged = {_key(result): result for result in earlier["results"]}
     merged |= {_key(result): result for result in results}
     return list(merged.values())
 
@@ -154,9 +158,9 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
     for task in dict.fromkeys(result["task"] for result in found):
         untrained = next((r["few rows"] for r in found if r["task"] == task and "few rows" in r), np.inf)
         for goal in goals:
-            curve = list(mean_curve(found, task, goal).values())
-            if curve and curve[-1] < untrained:
-                columns.append((task, goal, min(curve)))
+            values = list(mean_curve(found, task, goal).values())
+            if values and values[-1] < untrained:
+                columns.append((task, goal, min(values)))
     rows = [["steps to the lowest of", *[f"{goal}, {task}: {lowest:.3f}" for task, goal, lowest in columns]]]
     rows.append(["---"] * len(rows[0]))
     for way in ways:

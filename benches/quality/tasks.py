@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import zipfit
 
@@ -63,6 +64,12 @@ def read(path: Path) -> list[str]:
         return [json.loads(line)["text"] for line in file]
 
 
+def made_of(directory: Path) -> dict[str, Any]:
+    """What `write` made a directory of: hashes of the files, kinds, rows."""
+    found: dict[str, Any] = json.loads((directory / MADE_OF).read_text(encoding="utf-8"))
+    return found
+
+
 def write(
     directory: Path, source: Path, named: Sequence[Sequence[str]], kinds: Sequence[str], rows: int
 ) -> tuple[Path, list[Task]]:
@@ -84,18 +91,18 @@ def write(
     names = [name for name, *_ in named] + list(kinds)
     tasks = [Task(directory / "tasks" / name) for name in names]
     pool = directory / POOL
-    made_of = {
+    asked = {
         "source": _sha256(source),
         "tasks": [[name, _sha256(Path(target)), _sha256(Path(test))] for name, target, test in named],
         "kinds": list(kinds),
         "rows": rows,
     }
     if pool.exists():
-        if json.loads((directory / MADE_OF).read_text(encoding="utf-8")) != made_of:
+        if made_of(directory) != asked:
             sys.exit(f"{directory} was made of another source, tasks, kinds or rows; name another directory")
         return pool, tasks
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / MADE_OF).write_text(json.dumps(made_of), encoding="utf-8")
+    (directory / MADE_OF).write_text(json.dumps(asked), encoding="utf-8")
     generator = random.Random(0)
     with source.open(encoding="utf-8") as file:
         lines = list(file)
