@@ -30,7 +30,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # compilers than CPUs take each other's cache.
 test: test-prerequisites .venv/made  ## everything that must hold (10 to 15 minutes on two cores the first time)
 	@log=$$(mktemp) || exit 1; \
-	export CARGO_BUILD_JOBS=$$((($$(getconf _NPROCESSORS_ONLN) + 1) / 2)); \
+	export CARGO_BUILD_JOBS=$${CARGO_BUILD_JOBS:-$$((($$(getconf _NPROCESSORS_ONLN) + 1) / 2))}; \
 	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
 	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit; python_failed=$$?; \
