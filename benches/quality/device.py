@@ -15,7 +15,7 @@ def device() -> str:
 def faster() -> AbstractContextManager[object]:
     """Matrix products in bfloat16 where the processor multiplies such numbers itself, else as everywhere.
 
-    For training the pretrained model and the curve of it, which take half the time; verdicts, embeddings and the small
+    For training the pretrained model, the curve of it, and embeddings, which take half the time; verdicts and the small
     network are float32 throughout. Without such a processor bfloat16 takes ten times as long.
     """
     capabilities = torch.cpu.get_capabilities()

