@@ -28,12 +28,12 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # its words afterwards; what measures time or memory comes last, with the machine to itself. Not the other way round: in
 # the background a shell has Ctrl-C ignored, and tests look at what that does. Each compiles with half of the CPUs: more
 # compilers than CPUs take each other's cache.
-test: test-prerequisites .venv/made  ## everything that must hold (10 to 15 minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## all tests (8 to 12 minutes on two cores the first time)
 	@log=$$(mktemp) || exit 1; \
 	export CARGO_BUILD_JOBS=$${CARGO_BUILD_JOBS:-$$((($$(getconf _NPROCESSORS_ONLN) + 1) / 2))}; \
-	$(MAKE) rustfmt clippy aarch64 cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
+	$(MAKE) cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
-	$(MAKE) dist/built ruff mypy stubtest workflows pytest-together abi3audit; python_failed=$$?; \
+	$(MAKE) dist/built pytest-together abi3audit; python_failed=$$?; \
 	wait $$rust; rust_failed=$$?; trap - INT TERM; \
 	cat "$$log"; rm "$$log"; \
 	[ $$rust_failed = 0 ] || echo 'zipfit: a step of Rust failed, see above'; \
@@ -55,7 +55,7 @@ soak: test-prerequisites .venv/tools .venv/installed  ## kill, interrupt, starve
 	$(step) 'soak: hundreds of disturbed runs against undisturbed ones'
 	ZIPFIT_SOAK=1 ZIPFIT_SOAK_RECORD=$(RECORD) $(PYTEST) tests/python/soak --verbose
 
-lint: test-prerequisites rustfmt clippy aarch64 ruff mypy stubtest workflows  ## the part of `make test` that runs no test
+lint: test-prerequisites rustfmt clippy aarch64 ruff mypy stubtest workflows  ## what must hold besides: formats, warnings, types
 
 wheel: prerequisites dist/built  ## build the wheel into dist/
 	@ls dist/*.whl
@@ -107,7 +107,7 @@ dist/built: $(WHEEL_FILES) | .venv/made
 	.venv-frameworks/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
-# Steps of `make test`; each also runs alone, as in `make mypy`. --------------------------------------------------------
+# Steps of `make test` and `make lint`; each also runs alone, as in `make mypy`. --------------------------------------------------------
 
 rustfmt:
 	$(step) 'rustfmt'

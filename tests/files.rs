@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +13,8 @@ use zipfit::error::{Cause, Error, Side};
 use zipfit::read::{Batch, Fields, LinePlace, OtherFields, Places, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result, Texts};
+
+use crate::common;
 
 /// Small batches, so that several are needed.
 const BATCH_BYTES: usize = 64;

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,6 +14,8 @@ use zipfit::error::{Error, Side};
 use zipfit::read::{Batch, Fields, LinePlace, OtherFields, Places, ReadOptions, Reader, TextBy, read_lines};
 use zipfit::write::{Output, SELECTED_NAME, SELECTION_NAME, Selected, copy_rows};
 use zipfit::{Control, Result};
+
+use crate::common;
 
 /// A mark, a header, CRLF, an empty line, a row over two lines, doubled quotes and no end of the last line.
 const TABLE: &str = "\u{feff}id,text\r\n\r\n1,one\r\n2,\"two, \"\"and\"\"\r\nmore\"\r\n\"3\",\u{feff}three\u{2028}";

@@ -5,18 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-#[path = "common/random.rs"]
-mod random;
-
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
-use random::random;
 use zipfit::pairs::{Engine, Pairs, Worker};
 use zipfit::{Control, Spec, Texts};
+
+use crate::common;
+use crate::common::random::random;
 
 /// The engines that have to give what the naive one gives.
 const ENGINES: [Engine; 2] = [Engine::Fast, Engine::Portable];

@@ -2,10 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-#[path = "common/random.rs"]
-mod random;
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +11,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use random::random;
 use zipfit::error::{Cause, Side};
 use zipfit::read::{Batch, Fields, OtherFields, Places, ReadOptions, Reader, TextBy};
 use zipfit::write::{Output, Selected, copy_rows};
 use zipfit::{Control, Result};
+
+use crate::common;
+use crate::common::random::random;
 
 fn table(texts: &[String]) -> RecordBatch {
     let rows = texts.len();

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-
 use std::io::Write;
 
 use flate2::Compression;
@@ -12,6 +10,8 @@ use proptest::prelude::*;
 use zipfit::error::Cause;
 use zipfit::pairs::Pairs;
 use zipfit::{Aggregate, Control, Distance, Metric, Scorer, Spec, Texts, rank};
+
+use crate::common;
 
 /// C(x) by another road than the crate's own: a real gzip file.
 fn gzip_size(text: &[u8]) -> f64 {

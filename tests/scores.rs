@@ -2,10 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod common;
-#[path = "common/random.rs"]
-mod random;
-
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,13 +9,15 @@ use std::path::{Path, PathBuf};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
-use random::random;
 use zipfit::error::Cause;
 use zipfit::read::{
     LinePlace, ParquetPlace, PlaceKind, Places, ROW_GROUP_ROWS, SCORES_NAME, ScoreLayout, ScoreTable, Strings,
 };
 use zipfit::write::{Column, Output, ScoreWriter, WrittenFile};
 use zipfit::{Control, Error, Result};
+
+use crate::common;
+use crate::common::random::random;
 
 const PLAIN: ScoreLayout = ScoreLayout { places: PlaceKind::Lines, tokens: false, groups: false, left_out: false };
 const FULL: ScoreLayout = ScoreLayout { places: PlaceKind::Lines, tokens: true, groups: true, left_out: true };

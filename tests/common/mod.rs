@@ -1,5 +1,8 @@
 //! What several test files share.
 
+pub mod fuzz_case;
+pub mod random;
+
 use proptest::prelude::*;
 
 /// Property tests make this many cases: 10 for a glance, 100 by default, 10,000 before a release.
