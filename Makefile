@@ -33,7 +33,7 @@ test: test-prerequisites .venv/made  ## all tests (8 to 12 minutes on two cores 
 	export CARGO_BUILD_JOBS=$${CARGO_BUILD_JOBS:-$$((($$(getconf _NPROCESSORS_ONLN) + 1) / 2))}; \
 	$(MAKE) cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
-	$(MAKE) dist/built pytest-together abi3audit; python_failed=$$?; \
+	$(MAKE) dist/built pytest-together; python_failed=$$?; \
 	wait $$rust; rust_failed=$$?; trap - INT TERM; \
 	cat "$$log"; rm "$$log"; \
 	[ $$rust_failed = 0 ] || echo 'zipfit: a step of Rust failed, see above'; \
@@ -55,7 +55,7 @@ soak: test-prerequisites .venv/tools .venv/installed  ## kill, interrupt, starve
 	$(step) 'soak: hundreds of disturbed runs against undisturbed ones'
 	ZIPFIT_SOAK=1 ZIPFIT_SOAK_RECORD=$(RECORD) $(PYTEST) tests/python/soak --verbose
 
-lint: test-prerequisites rustfmt clippy aarch64 ruff mypy stubtest workflows  ## what must hold besides: formats, warnings, types
+lint: test-prerequisites rustfmt clippy aarch64 ruff mypy stubtest workflows abi3audit  ## formats, warnings, types, the wheel's ABI
 
 wheel: prerequisites dist/built  ## build the wheel into dist/
 	@ls dist/*.whl
@@ -66,7 +66,7 @@ clean:  ## remove what the other commands made
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s  %s\n", $$1, $$2 }' Makefile
 
-# Set-up. The empty files dist/built, .venv/made, .venv/installed and .venv/tools say that it was done, and when. ------
+# Set-up. Empty files, dist/built and .venv/made and others, say that it was done, and when. ---------------------------
 
 prerequisites:
 	@PYTHON=$(PYTHON) bash .ci/prerequisites
@@ -93,7 +93,11 @@ dist/built: $(WHEEL_FILES) | .venv/made
 
 # Not compiled: most of these files are never imported.
 .venv/tools: pyproject.toml | .venv/made
-	$(BIN)/python -m pip install --quiet --no-compile --group test --group lint
+	$(BIN)/python -m pip install --quiet --no-compile --group test
+	@touch $@
+
+.venv/linters: pyproject.toml | .venv/made
+	$(BIN)/python -m pip install --quiet --no-compile --group lint
 	@touch $@
 
 .venv-frameworks/made: pyproject.toml
@@ -107,7 +111,7 @@ dist/built: $(WHEEL_FILES) | .venv/made
 	.venv-frameworks/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
-# Steps of `make test` and `make lint`; each also runs alone, as in `make mypy`. --------------------------------------------------------
+# Steps of `make test` and `make lint`; each also runs alone, as in `make mypy`. ---------------------------------------
 
 rustfmt:
 	$(step) 'rustfmt'
@@ -137,22 +141,26 @@ cargo-test:
 	$(step) 'Rust tests and doc tests, without Python'
 	$(CARGO) test --locked
 
-ruff: .venv/tools
+ruff: .venv/linters
 	$(step) 'ruff'
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-mypy: .venv/tools .venv/installed
+mypy: .venv/linters .venv/tools .venv/installed
 	$(step) 'mypy --strict'
 	$(BIN)/mypy
 
-stubtest: .venv/tools .venv/installed
+stubtest: .venv/linters .venv/installed
 	$(step) 'stubtest: _core.pyi against the compiled module'
 	$(BIN)/stubtest zipfit._core
 
-workflows: .venv/tools
+workflows: .venv/linters
 	$(step) 'zizmor: the workflows'
 	$(BIN)/zizmor --offline --quiet .github
+
+abi3audit: .venv/linters dist/built
+	$(step) 'abi3audit: the wheel needs only the stable ABI of Python 3.11'
+	$(BIN)/abi3audit --strict dist/*.whl
 
 # Safe path: no folder of the repository is importable, so that the installed wheel is what is tested.
 PYTEST := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest -rs
@@ -166,10 +174,6 @@ pytest-together: .venv/tools .venv/installed
 pytest-alone: .venv/tools .venv/installed
 	$(step) 'pytest: what measures time or memory'
 	$(PYTEST) -m alone
-
-abi3audit: .venv/tools dist/built
-	$(step) 'abi3audit: the wheel needs only the stable ABI of Python 3.11'
-	$(BIN)/abi3audit --strict dist/*.whl
 
 readme: .venv/tools .venv/installed
 	$(step) 'every code block of the README and the other pages'
