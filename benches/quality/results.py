@@ -21,8 +21,8 @@ KEY = ("judge", "task", "budget", "way", "seed")
 
 LEGEND = (
     "± half the range over seeds; + better, - worse than one more draw of random rows (95%, of test rows and draws).\n"
-    "Seconds and megabytes are of choosing; of a way that starts several processes, DSIR and zip-fit, those of one. The\n"
-    "pool is embedded once for all tasks and ways: the seconds of that are told of the way that was first."
+    "Seconds and megabytes are of choosing; of a way that starts several processes, DSIR and zip-fit, those of one.\n"
+    "The pool is embedded once for all tasks and ways: the seconds of that are told of the way that was first."
 )
 
 
