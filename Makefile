@@ -28,7 +28,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # its words afterwards; what measures time or memory comes last, with the machine to itself. Not the other way round: in
 # the background a shell has Ctrl-C ignored, and tests look at what that does. Each compiles with half of the CPUs: more
 # compilers than CPUs take each other's cache.
-test: test-prerequisites .venv/made  ## all tests (8 to 12 minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## all tests (8 to 14 minutes on two cores the first time)
 	@log=$$(mktemp) || exit 1; \
 	export CARGO_BUILD_JOBS=$${CARGO_BUILD_JOBS:-$$((($$(getconf _NPROCESSORS_ONLN) + 1) / 2))}; \
 	$(MAKE) cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
