@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use super::errors::to_python;
 use super::files::lock;
 use super::interrupt;
-use super::select::vector;
 use super::texts::{PyTexts, threads_of};
+use super::vectors::vector;
 use crate::cover::{Budget, Cover, Search, Store};
 use crate::error::{Error, Result};
 use crate::write::Spool;
@@ -110,7 +110,7 @@ impl PyCoverSearch {
     ) -> PyResult<()> {
         let threads = threads_of(py, threads)?;
         let (source, search) = (source.get().0.clone(), Arc::clone(&self.0));
-        let (tokens, keep) = (tokens.as_ref().map(vector), r#where.as_ref().map(vector));
+        let (tokens, keep) = (tokens.as_ref().map(vector).transpose()?, r#where.as_ref().map(vector).transpose()?);
         interrupt::run(py, progress, move |control| {
             let mut held = lock(&search);
             // A batch that was added by half would be forgotten by half: the search is over then.

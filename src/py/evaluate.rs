@@ -9,8 +9,8 @@ use super::errors::to_python;
 use super::files::lock;
 use super::filters::kept;
 use super::interrupt;
-use super::select::{numbers_from_0, vector};
 use super::texts::{PyTexts, threads_of};
+use super::vectors::{numbers_from_0, vector};
 use crate::error::{Error, Result};
 use crate::evaluate::{NgramModel, interval, words};
 
@@ -75,12 +75,9 @@ pub(super) fn word_divergence<'py>(
     target: PyReadonlyArray1<'py, i64>,
     other: PyReadonlyArray1<'py, i64>,
 ) -> PyResult<f64> {
-    let counts = numbers_from_0(&target).and_then(|target| {
-        let other = numbers_from_0(&other)?;
-        same_length(target.len(), other.len())?;
-        Ok(words::divergence(&target, &other))
-    });
-    counts.map_err(|error| to_python(py, error))
+    let (target, other) = (numbers_from_0(&target)?, numbers_from_0(&other)?);
+    same_length(target.len(), other.len()).map_err(|error| to_python(py, error))?;
+    Ok(words::divergence(&target, &other))
 }
 
 #[pyfunction]
@@ -94,17 +91,14 @@ pub(super) fn bootstrap<'py>(
     threads: Option<i128>,
 ) -> PyResult<(f64, f64)> {
     let threads = threads_of(py, threads)?;
-    let (judged, random) = (vector(&judged), random.iter().map(vector).collect::<Vec<_>>());
-    let checked = numbers_from_0(&sizes).and_then(|sizes| {
-        if random.len() < 2 {
-            return Err(Error::parameter("one draw does not tell what chance does; take two or more"));
-        }
-        for bits in random.iter().chain([&judged]) {
-            same_length(sizes.len(), bits.len())?;
-        }
-        Ok(sizes)
-    });
-    let sizes = checked.map_err(|error| to_python(py, error))?;
+    let (judged, sizes) = (vector(&judged)?, numbers_from_0(&sizes)?);
+    let random = random.iter().map(vector).collect::<PyResult<Vec<_>>>()?;
+    let checked = if random.len() < 2 {
+        Err(Error::parameter("one draw does not tell what chance does; take two or more"))
+    } else {
+        random.iter().chain([&judged]).try_for_each(|bits| same_length(sizes.len(), bits.len()))
+    };
+    checked.map_err(|error| to_python(py, error))?;
     interrupt::run(py, None, move |control| interval(&judged, &random, &sizes, seed, threads, control))
 }
 

@@ -11,8 +11,8 @@ use pyo3::types::{PyAny, PyBytes, PyDict, PyList};
 use super::errors::to_python;
 use super::interrupt;
 use super::scores::{PyPlaces, strings_to_python};
-use super::select::{row_numbers, vector};
 use super::texts::{PyTexts, parse_side, threads_of};
+use super::vectors::{row_numbers, vector};
 use crate::error::{Error, Result, quote};
 use crate::read::{
     self, Batch, Fields, InputFile, MAX_ROW_BYTES, OtherFields, Places, Position, ReadOptions, Reader, Rejected, Shard,
@@ -339,8 +339,8 @@ impl PyOutput {
         let fail = |error| to_python(py, error);
         let reader = reader.map(|reader| Arc::clone(&reader.get().0));
         let places = places.map(|places| Arc::clone(&places.get().0));
-        let rows = row_numbers(&rows, usize::MAX).map_err(fail)?;
-        let others = row_numbers(&others, usize::MAX).map_err(fail)?;
+        let rows = row_numbers(&rows, usize::MAX)?;
+        let others = row_numbers(&others, usize::MAX)?;
         let lengths = [reasons.len(), others.len(), places.as_ref().map_or(rows.len(), |places| places.len())];
         if lengths.iter().any(|&length| length != rows.len()) {
             return Err(fail(Error::parameter("rows, places, reasons and others must have one length")));
@@ -418,15 +418,12 @@ impl Chosen {
         coverage: Option<&PyReadonlyArray1<'_, f64>>,
         places: usize,
     ) -> PyResult<Chosen> {
-        let fail = |error| to_python(py, error);
-        let rows = row_numbers(rows, usize::MAX).map_err(fail)?;
-        let ranks = row_numbers(ranks, usize::MAX).map_err(fail)?;
-        let (scores, coverage) = (vector(scores), coverage.map(vector));
+        let (rows, ranks) = (row_numbers(rows, usize::MAX)?, row_numbers(ranks, usize::MAX)?);
+        let (scores, coverage) = (vector(scores)?, coverage.map(vector).transpose()?);
         let lengths = [ranks.len(), scores.len(), coverage.as_ref().map_or(rows.len(), Vec::len), places];
         if lengths.iter().any(|&length| length != rows.len()) {
-            return Err(fail(Error::parameter(
-                "rows, ranks, scores, coverage and places or lines must have one length",
-            )));
+            let message = "rows, ranks, scores, coverage and places or lines must have one length";
+            return Err(to_python(py, Error::parameter(message)));
         }
         Ok(Chosen { rows, ranks, scores, coverage })
     }
@@ -467,7 +464,7 @@ pub(super) fn read_lines<'py>(
     text_by: &str,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let text_by = parse_text_by(py, text_by)?;
-    let rows = row_numbers(&rows, total).map_err(|error| to_python(py, error))?;
+    let rows = row_numbers(&rows, total)?;
     let lines = interrupt::run(py, None, move |control| read::read_lines(paths, text_by, &rows, total, control))?;
     // Lines of a file that was ranked are valid UTF-8; of another one they need not be.
     lines.iter().map(|line| PyBytes::new(py, line).call_method1("decode", ("utf-8",))).collect()

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use super::errors::to_python;
 use super::files::{PyReader, lock};
 use super::interrupt;
-use super::select::vector;
 use super::texts::{PyTexts, threads_of};
+use super::vectors::vector;
 use crate::contamination::{Contamination, Overlap};
 use crate::duplicates::{ExactDuplicates, duplicates as find_duplicates};
 use crate::error::Error;
@@ -122,7 +122,7 @@ pub(super) fn kept(
     keep: Option<&PyReadonlyArray1<'_, bool>>,
     rows: usize,
 ) -> PyResult<Option<Vec<bool>>> {
-    let keep = keep.map(vector);
+    let keep = keep.map(vector).transpose()?;
     match &keep {
         Some(keep) if keep.len() != rows => {
             let message = format!("where: {} entries; expected one a row, {rows}", keep.len());

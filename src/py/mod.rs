@@ -14,6 +14,7 @@ mod scores;
 mod select;
 mod shared;
 mod texts;
+mod vectors;
 
 use pyo3::prelude::*;
 

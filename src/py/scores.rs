@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyMapping};
 use super::errors::to_python;
 use super::files::{PyOutput, lock, written};
 use super::interrupt;
-use super::select::{row_numbers, vector};
+use super::vectors::{row_numbers, vector};
 use crate::error::{Error, Result};
 use crate::read::{LinePlace, ParquetPlace, PlaceKind, Places, ScoreLayout, ScoreTable, Strings};
 use crate::write::{Column, RowsBefore, ScoreWriter};
@@ -89,16 +89,16 @@ fn finished() -> Error {
 /// A column from a numpy array, or from the lengths of strings and their bytes.
 fn extract_column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Column> {
     if let Ok(values) = values.extract::<PyReadonlyArray1<'_, i64>>() {
-        return Ok(Column::Int64(vector(&values)));
+        return Ok(Column::Int64(vector(&values)?));
     }
     if let Ok(values) = values.extract::<PyReadonlyArray1<'_, i32>>() {
-        return Ok(Column::Int32(vector(&values)));
+        return Ok(Column::Int32(vector(&values)?));
     }
     if let Ok(values) = values.extract::<PyReadonlyArray1<'_, f64>>() {
-        return Ok(Column::Float64(vector(&values)));
+        return Ok(Column::Float64(vector(&values)?));
     }
     if let Ok((lengths, bytes)) = values.extract::<(PyReadonlyArray1<'_, i32>, Bound<'_, PyBytes>)>() {
-        return Ok(Column::Strings(Strings { lengths: vector(&lengths), bytes: bytes.as_bytes().to_vec() }));
+        return Ok(Column::Strings(Strings { lengths: vector(&lengths)?, bytes: bytes.as_bytes().to_vec() }));
     }
     let message = format!(
         "the column {name} must be a one-dimensional array of int64, int32 or float64, or a pair of lengths (int32) \
@@ -151,7 +151,7 @@ impl PyScoreTable {
         name: String,
         positions: Option<PyReadonlyArray1<'py, i64>>,
     ) -> PyResult<StringColumn<'py>> {
-        let positions = positions.map(|positions| self.positions(py, &positions)).transpose()?;
+        let positions = positions.map(|positions| row_numbers(&positions, self.0.rows())).transpose()?;
         let table = Arc::clone(&self.0);
         let strings = interrupt::run(py, None, move |control| table.strings(&name, positions.as_deref(), control))?;
         Ok(strings_to_python(py, &strings))
@@ -169,7 +169,7 @@ impl PyScoreTable {
     }
 
     fn places(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
-        let positions = self.positions(py, &positions)?;
+        let positions = row_numbers(&positions, self.0.rows())?;
         let table = Arc::clone(&self.0);
         let places = interrupt::run(py, None, move |control| table.places(&positions, control))?;
         Ok(PyPlaces(Arc::new(places)))
@@ -181,12 +181,6 @@ type StringColumn<'py> = (Bound<'py, PyArray1<i32>>, Bound<'py, PyBytes>);
 
 pub(super) fn strings_to_python<'py>(py: Python<'py>, strings: &Strings) -> StringColumn<'py> {
     (strings.lengths.to_pyarray(py), PyBytes::new(py, &strings.bytes))
-}
-
-impl PyScoreTable {
-    fn positions(&self, py: Python<'_>, positions: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<usize>> {
-        row_numbers(positions, self.0.rows()).map_err(|error| to_python(py, error))
-    }
 }
 
 /// Where rows lie.
@@ -209,7 +203,7 @@ impl PyPlaces {
     }
 
     fn take(&self, py: Python<'_>, positions: PyReadonlyArray1<'_, i64>) -> PyResult<PyPlaces> {
-        let positions = row_numbers(&positions, self.0.len()).map_err(|error| to_python(py, error))?;
+        let positions = row_numbers(&positions, self.0.len())?;
         Ok(PyPlaces(Arc::new(py.detach(|| self.0.take(&positions)))))
     }
 
@@ -254,14 +248,14 @@ fn item<'py>(columns: &Bound<'py, PyMapping>, name: &str) -> PyResult<Bound<'py,
 
 fn small(columns: &Bound<'_, PyMapping>, name: &str) -> PyResult<Vec<i32>> {
     match item(columns, name)?.extract::<PyReadonlyArray1<'_, i32>>() {
-        Ok(values) => Ok(vector(&values)),
+        Ok(values) => vector(&values),
         Err(_) => Err(wrong_type(columns.py(), name, "int32")),
     }
 }
 
 fn large(columns: &Bound<'_, PyMapping>, name: &str) -> PyResult<Vec<i64>> {
     match item(columns, name)?.extract::<PyReadonlyArray1<'_, i64>>() {
-        Ok(values) => Ok(vector(&values)),
+        Ok(values) => vector(&values),
         Err(_) => Err(wrong_type(columns.py(), name, "int64")),
     }
 }

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::errors::to_python;
 use super::interrupt;
+use super::vectors::{numbers_from_0, slice, vector};
 use crate::error::{Error, Result};
 use crate::select;
 
@@ -17,7 +18,7 @@ type Rows<'py> = Bound<'py, PyArray1<i64>>;
 #[pyfunction]
 #[pyo3(signature = (scores, nan_last = false))]
 pub(super) fn order<'py>(py: Python<'py>, scores: PyReadonlyArray1<'py, f64>, nan_last: bool) -> PyResult<Rows<'py>> {
-    let mut scores = vector(&scores);
+    let mut scores = vector(&scores)?;
     if nan_last {
         scores.iter_mut().filter(|score| score.is_nan()).for_each(|score| *score = f64::MIN);
     }
@@ -64,7 +65,7 @@ pub(super) fn threshold<'py>(
     threshold: f64,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let scores = slice(&scores);
+    let scores = slice(&scores)?;
     let rows = same_length(order.len(), scores.len())
         .and_then(|()| select::threshold(order.rows(), keep.as_deref(), &scores, threshold));
     rows_to_python(py, rows)
@@ -80,7 +81,7 @@ pub(super) fn within<'py>(
     budget: i64,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let costs = slice(&costs);
+    let costs = slice(&costs)?;
     let rows = same_length(order.len(), costs.len()).and_then(|()| match u64::try_from(budget) {
         Ok(budget) => select::within(order.rows(), keep.as_deref(), &costs, budget),
         Err(_) => Err(Error::parameter(format!("budget must be at least 1, got {budget}"))),
@@ -98,7 +99,7 @@ pub(super) fn sample<'py>(
     temperature: f64,
     seed: u64,
 ) -> PyResult<Rows<'py>> {
-    let (scores, keep) = (vector(&scores), r#where.as_ref().map(vector));
+    let (scores, keep) = (vector(&scores)?, r#where.as_ref().map(vector).transpose()?);
     same_length(scores.len(), keep.as_ref().map_or(scores.len(), Vec::len)).map_err(|error| to_python(py, error))?;
     let rows = interrupt::run(py, None, move |_| select::sample(&scores, keep.as_deref(), k, temperature, seed))?;
     rows_to_python(py, Ok(rows))
@@ -113,13 +114,8 @@ pub(super) fn draw<'py>(
     budget: u64,
     seed: u64,
 ) -> PyResult<Rows<'py>> {
-    let costs = numbers_from_0(&costs);
-    let keep = r#where.as_ref().map(vector);
-    let costs = costs.and_then(|costs| {
-        same_length(costs.len(), keep.as_ref().map_or(costs.len(), Vec::len))?;
-        Ok(costs)
-    });
-    let costs = costs.map_err(|error| to_python(py, error))?;
+    let (costs, keep) = (numbers_from_0(&costs)?, r#where.as_ref().map(vector).transpose()?);
+    same_length(costs.len(), keep.as_ref().map_or(costs.len(), Vec::len)).map_err(|error| to_python(py, error))?;
     let rows = interrupt::run(py, None, move |_| Ok(select::draw(&costs, keep.as_deref(), budget, seed)))?;
     rows_to_python(py, Ok(rows))
 }
@@ -134,7 +130,7 @@ pub(super) fn per_group<'py>(
     k: usize,
 ) -> PyResult<Rows<'py>> {
     let (order, keep) = inputs(py, &order, r#where.as_ref())?;
-    let groups = slice(&groups);
+    let groups = slice(&groups)?;
     let rows = same_length(order.len(), groups.len())
         .and_then(|()| select::per_group(order.rows(), keep.as_deref(), &groups, k));
     rows_to_python(py, rows)
@@ -146,8 +142,9 @@ pub(super) fn fuse<'py>(
     rankings: Vec<(f64, PyReadonlyArray1<'py, f64>)>,
     r#where: Option<PyReadonlyArray1<'py, bool>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let rankings: Vec<(f64, Vec<f64>)> = rankings.iter().map(|(weight, scores)| (*weight, vector(scores))).collect();
-    let keep = r#where.as_ref().map(vector);
+    let rankings = rankings.iter().map(|(weight, scores)| Ok((*weight, vector(scores)?)));
+    let rankings: Vec<(f64, Vec<f64>)> = rankings.collect::<PyResult<_>>()?;
+    let keep = r#where.as_ref().map(vector).transpose()?;
     let fused = interrupt::run(py, None, move |_| {
         let rows = rankings.first().map_or(0, |(_, scores)| scores.len());
         same_length(rows, keep.as_ref().map_or(rows, Vec::len))?;
@@ -159,44 +156,14 @@ pub(super) fn fuse<'py>(
 
 /// Equal labels get one number, in the order of their coming; and how many numbers there are.
 #[pyfunction]
-pub(super) fn group_codes<'py>(py: Python<'py>, labels: PyReadonlyArray1<'py, i64>) -> (Rows<'py>, usize) {
+pub(super) fn group_codes<'py>(py: Python<'py>, labels: PyReadonlyArray1<'py, i64>) -> PyResult<(Rows<'py>, usize)> {
     let mut numbers: HashMap<i64, i64> = HashMap::new();
     let number = |&label: &i64| {
         let next = numbers.len() as i64;
         *numbers.entry(label).or_insert(next)
     };
-    let codes: Vec<i64> = labels.as_array().iter().map(number).collect();
-    (codes.into_pyarray(py), numbers.len())
-}
-
-/// A numpy vector of any strides, copied.
-pub(super) fn vector<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> Vec<T> {
-    array.as_array().iter().copied().collect()
-}
-
-/// Whole numbers of a numpy vector, none below 0.
-pub(super) fn numbers_from_0(array: &PyReadonlyArray1<'_, i64>) -> Result<Vec<u64>> {
-    let number = |&number: &i64| {
-        u64::try_from(number).map_err(|_| Error::parameter(format!("expected numbers of 0 or more, got {number}")))
-    };
-    array.as_array().iter().map(number).collect()
-}
-
-/// Row numbers of a numpy vector; each must be below `rows`.
-pub(super) fn row_numbers(array: &PyReadonlyArray1<'_, i64>, rows: usize) -> Result<Vec<usize>> {
-    let number = |row: i64| usize::try_from(row).ok().filter(|&row| row < rows);
-    array
-        .as_array()
-        .iter()
-        .map(|&row| {
-            number(row).ok_or_else(|| Error::parameter(format!("there is no row {row}; the source has {rows} rows")))
-        })
-        .collect()
-}
-
-/// The values of a numpy vector, copied only if they do not lie side by side.
-fn slice<'a, T: numpy::Element + Copy>(array: &'a PyReadonlyArray1<'_, T>) -> Cow<'a, [T]> {
-    array.as_slice().map_or_else(|_| Cow::Owned(vector(array)), Cow::Borrowed)
+    let codes: Vec<i64> = slice(&labels)?.iter().map(number).collect();
+    Ok((codes.into_pyarray(py), numbers.len()))
 }
 
 /// Row numbers that are all there, as numpy has them.
@@ -218,7 +185,7 @@ fn inputs<'a, 'py>(
     order: &'a PyReadonlyArray1<'py, i64>,
     keep: Option<&'a PyReadonlyArray1<'py, bool>>,
 ) -> PyResult<(Order<'a>, Option<Cow<'a, [bool]>>)> {
-    let (order, keep) = (Order(slice(order)), keep.map(slice));
+    let (order, keep) = (Order(slice(order)?), keep.map(slice).transpose()?);
     let is_there = |&row: &i64| usize::try_from(row).is_ok_and(|row| row < order.len());
     let checked = match order.0.iter().find(|row| !is_there(row)) {
         None => same_length(order.len(), keep.as_ref().map_or(order.len(), |keep| keep.len())),

@@ -13,7 +13,7 @@ use pyo3_arrow::input::AnyArray;
 use super::errors::to_python;
 use super::files::parse_text_by;
 use super::interrupt;
-use super::select::row_numbers;
+use super::vectors::row_numbers;
 use crate::error::{Cause, Error, Result, Side, quote};
 use crate::parallel::resolve_threads;
 use crate::read::{Fields, OtherFields, ReadOptions, Reader};
@@ -95,8 +95,8 @@ impl PyTexts {
         self.0.len()
     }
 
-    fn take(&self, py: Python<'_>, rows: PyReadonlyArray1<'_, i64>) -> PyResult<PyTexts> {
-        let rows = row_numbers(&rows, self.0.len()).map_err(|error| to_python(py, error))?;
+    fn take(&self, rows: PyReadonlyArray1<'_, i64>) -> PyResult<PyTexts> {
+        let rows = row_numbers(&rows, self.0.len())?;
         let mut taken = TextsBuilder::default();
         for row in rows {
             taken.push(self.0.get(row));

@@ -18,6 +18,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import zipfit
+from zipfit import _core
 from zipfit.errors import ParameterError
 
 # Few different values, so that ties are common.
@@ -29,6 +30,22 @@ SEED = st.integers(0, 2**64 - 1)
 
 def where_of(rows: int) -> st.SearchStrategy[list[bool] | None]:
     return st.none() | st.lists(st.booleans(), min_size=rows, max_size=rows)
+
+
+def test_the_core_reads_vectors_of_any_strides_and_alignment_as_numpy_does() -> None:
+    records = np.zeros(40, [("kept", np.bool_), ("label", np.int64), ("score", np.float64)])
+    records["label"] = np.arange(40) % 7
+    records["score"] = np.arange(40) * 11 % 40
+    assert not records["score"].flags.aligned
+    for seen in (records, records[::-1], records[::3]):
+        scores, labels = seen["score"].copy(), seen["label"].copy()
+        assert _core.order(seen["score"]).tolist() == np.argsort(-scores, kind="stable").tolist()
+        assert _core.group_codes(seen["label"])[0].tolist() == _core.group_codes(labels)[0].tolist()
+        order = np.arange(len(seen))
+        assert _core.within(order, None, seen["label"], 50).tolist() == _core.within(order, None, labels, 50).tolist()
+    assert _core.order(np.frombuffer(b"x" + records["score"].tobytes(), np.float64, offset=1)).tolist() == (
+        _core.order(records["score"].copy()).tolist()
+    )
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
