@@ -29,7 +29,7 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # beside those in Python, because each leaves a core idle for a part of its time, and say their words afterwards; what
 # measures time or memory comes last, with the machine to itself. Not the other way round: in the background a shell has
 # Ctrl-C ignored, and tests look at what that does.
-test: test-prerequisites .venv/made  ## all tests (TIMES minutes on two cores the first time)
+test: test-prerequisites .venv/made  ## all tests (6 to 10 minutes on two cores the first time)
 	@$(MAKE) .venv/tools & tools=$$!; $(MAKE) target/tested/built && wait $$tools
 	@log=$$(mktemp) || exit 1; \
 	$(MAKE) cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
