@@ -30,7 +30,11 @@ demo: prerequisites .venv/installed  ## build zipfit, install it into .venv/, sh
 # measures time or memory comes last, with the machine to itself. Not the other way round: in the background a shell has
 # Ctrl-C ignored, and tests look at what that does.
 test: test-prerequisites .venv/made  ## all tests (6 to 10 minutes on two cores the first time)
-	@$(MAKE) .venv/tools & tools=$$!; $(MAKE) target/tested/built && wait $$tools
+	@$(MAKE) .venv/tools & tools=$$!; \
+	trap 'kill $$tools' INT TERM; \
+	$(MAKE) target/tested/built; failed=$$?; \
+	[ $$failed = 0 ] || kill $$tools 2>/dev/null; \
+	wait $$tools && exit $$failed
 	@log=$$(mktemp) || exit 1; \
 	$(MAKE) cargo-test fuzz >"$$log" 2>&1 & rust=$$!; \
 	trap 'kill $$rust' INT TERM; \
@@ -86,8 +90,9 @@ dist/built: $(WHEEL_FILES) | .venv/made
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 	@touch $@
 
-# The wheel of the tests: not what is shipped, but with Rust's debug assertions, and without what takes minutes and makes
-# the libraries fast. Its flags are those of `cargo-test`, so that what both need is compiled once.
+# The wheel of the tests: not the one that is shipped, but one with Rust's debug assertions, and without the minutes that
+# it takes to optimise the libraries. Its flags are those of `cargo-test`, so that on Linux what both need is compiled
+# once.
 target/tested/built: $(WHEEL_FILES) | .venv/made
 	$(step) 'building the wheel of the tests, with assertions; some minutes the first time'
 	rm -rf $(@D)
@@ -181,26 +186,29 @@ abi3audit: .venv/linters dist/built
 	$(step) 'abi3audit: the wheel needs only the stable ABI of Python 3.11'
 	$(BIN)/abi3audit --strict dist/*.whl
 
-# Safe path: no folder of the repository is importable, so that the installed wheel is what is tested. The warning is
-# right about the wheel of the tests, and would be among what commands print; pyproject.toml says so for pytest itself.
-PYTEST := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 \
-	PYTHONWARNINGS='ignore:this zipfit was built without optimisation' $(BIN)/pytest -rs
+# Safe path: no folder of the repository is importable, so that the installed wheel is what is tested.
+PYTEST := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH=1 ZIPFIT_EXPECT_INSTALLED=1 $(BIN)/pytest -rs
+
+# Of the wheel of the tests this is true, in pytest and in the processes that tests start; of another it is an error.
+DEBUG := 'ignore:this zipfit is a debug build'
+PYTEST_TESTED := PYTHONWARNINGS=$(DEBUG) $(PYTEST) -W $(DEBUG)
 
 pytest: pytest-together pytest-alone
 
 pytest-together: .venv/tools .venv/tested
 	$(step) 'pytest against the installed wheel of the tests, every code block of the README too'
-	$(PYTEST) -m 'not alone' --numprocesses auto --dist worksteal
+	$(PYTEST_TESTED) -m 'not alone' --numprocesses auto --dist worksteal
 
 pytest-alone: .venv/tools .venv/tested
 	$(step) 'pytest: what measures time or memory'
-	$(PYTEST) -m alone
+	$(PYTEST_TESTED) -m alone
 
 readme: .venv/tools .venv/tested
 	$(step) 'every code block of the README and the other pages'
-	$(PYTEST) tests/python/test_readme.py
+	$(PYTEST_TESTED) tests/python/test_readme.py
 
 # What its own optimisation could break: the numbers. All tests run against it in .github/workflows/test.yml.
 shipped: .venv/tools .venv/installed  ## tests of exactness against the wheel as users get it
 	$(step) 'pytest against the wheel as it is shipped: the numbers are exact'
-	$(PYTEST) --numprocesses auto $(addprefix tests/python/test_,exactness.py gain.py cover.py evaluate.py doctor.py)
+	$(PYTEST) --numprocesses auto \
+		$(addprefix tests/python/test_,exactness.py gain.py cover.py choosers.py fuse.py evaluate.py doctor.py)

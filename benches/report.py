@@ -80,7 +80,7 @@ def make(script: str, results: Any, versions: Mapping[str, str] | None = None) -
         "command": command_line(script),
         "processor": f"{_processor()}, {_core.available_threads()} CPUs",
         "versions": {
-            "zipfit": zipfit.__version__,
+            "zipfit": zipfit.__version__ + " (debug build)" * _core.debug_build,
             **(versions or {}),
             "python": platform.python_version(),
             "commit": _commit(),

@@ -48,7 +48,7 @@ __all__ = [
 
 if debug_build:
     warnings.warn(
-        "this zipfit was built without optimisation and is tens of times slower; build it with --release",
+        "this zipfit is a debug build and several times slower; build it with --release",
         RuntimeWarning,
         stacklevel=2,
     )

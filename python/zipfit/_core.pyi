@@ -69,7 +69,7 @@ MAX_ROW_BYTES: int
 MIN_SHARED_BYTES: int
 """Of the shortest substring that `SharedIndex` and `Coverage` look at."""
 debug_build: bool
-"""True when built without optimisation; such a build is tens of times slower."""
+"""True when built with Rust's debug assertions; such a build is several times slower."""
 
 def available_threads() -> int:
     """CPUs that this process may use (affinity and cgroup quota respected): what ``threads=None`` means."""

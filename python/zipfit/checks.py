@@ -32,6 +32,8 @@ def checked_where(where: Where, rows: int) -> tuple[NDArray[np.bool_] | None, in
     if mask.dtype != np.bool_:
         raise ParameterError(f"where: dtype is {mask.dtype}; expected bool, True for rows that may be chosen")
     check_shape(mask, "where", rows)
+    # In a view of other bytes as bool, True may be any of 255 numbers; Rust knows one.
+    mask = mask.view(np.uint8) != 0
     return mask, int(np.count_nonzero(mask))
 
 

@@ -167,7 +167,7 @@ def _version(package: str) -> str | None:
 
 def describe(report: Report) -> str:
     """Return a report as text for a person."""
-    build = " (debug build: tens of times slower than a release build)" if report.debug_build else ""
+    build = " (debug build: several times slower than a release build)" if report.debug_build else ""
     checks = ((f"{'ok' if check.passed else 'FAILED':6}  {check.name}", check.detail) for check in report.checks)
     parts = [
         _columns(

@@ -48,6 +48,11 @@ def test_the_core_reads_vectors_of_any_strides_and_alignment_as_numpy_does() -> 
     )
 
 
+def test_bytes_seen_as_bool_are_true_unless_0() -> None:
+    where = np.array([2, 0, 255, 1], np.uint8).view(np.bool_)
+    assert zipfit.Ranking([0.1, 0.2, 0.3, 0.4]).top_k(3, where=where).rows.tolist() == [3, 2, 0]
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 class TestPrefixes:
     @given(SCORES, st.data())

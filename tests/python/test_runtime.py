@@ -124,7 +124,7 @@ def test_the_version_is_that_of_the_core() -> None:
 
 def test_a_debug_build_warns_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_core, "debug_build", True)
-    with pytest.warns(RuntimeWarning, match="this zipfit was built without optimisation"):
+    with pytest.warns(RuntimeWarning, match="this zipfit is a debug build"):
         importlib.reload(zipfit)
 
 
