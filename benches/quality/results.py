@@ -193,22 +193,23 @@ def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
 
     found = list(results)
     tasks = list(dict.fromkeys(result["task"] for result in found))
-    figure, panels = plt.subplots(1, len(tasks), figsize=(5.5 * len(tasks), 4.2), squeeze=False)
+    drawn = [way for way in ways if any(result["way"] == way for result in found)]
+    color = plt.get_cmap("tab10" if len(drawn) <= 10 else "tab20")  # noqa: PLR2004 - tab10 has 10
+    figure, panels = plt.subplots(1, len(tasks), figsize=(5.5 * len(tasks), 4.6), squeeze=False, layout="constrained")
     for panel, task in zip(panels[0], tasks, strict=True):
-        for number, way in enumerate(ways):
+        for number, way in enumerate(drawn):
             curve = mean_curve(found, task, way)
             if not curve:
                 continue
-            panel.plot(list(curve), list(curve.values()), marker="o", markersize=3, color=f"C{number}", label=way)
+            panel.plot(list(curve), list(curve.values()), marker="o", markersize=3, color=color(number), label=way)
             curves = [list(r["curve"].values()) for r in found if (r["task"], r["way"]) == (task, way)]
-            panel.fill_between(list(curve), np.min(curves, 0), np.max(curves, 0), color=f"C{number}", alpha=0.15)
+            panel.fill_between(list(curve), np.min(curves, 0), np.max(curves, 0), color=color(number), alpha=0.15)
         untrained = [r["few rows"] for r in found if r["task"] == task and "few rows" in r]
         if untrained:
-            panel.axhline(untrained[0], color="grey", linestyle=":", label="untrained")
+            panel.axhline(untrained[0], color="black", linestyle=":", label="untrained")
         panel.set(title=task, xlabel="steps of 1,024 tokens", ylabel="bits per byte of held-out texts", xscale="log")
         steps = sorted({int(step) for result in found for step in result.get("curve", ())})
         panel.set_xticks(steps, [str(step) for step in steps])
         panel.minorticks_off()
-    panels[0][0].legend(fontsize=8)
-    figure.tight_layout()
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(path, metadata={"Date": None})
