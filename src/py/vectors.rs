@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 
 /// The values of a numpy vector, copied only if they do not lie side by side where Rust may refer to them.
 ///
-/// Numpy makes the copy. A view of the crate ndarray will not do for a field of packed records, which is not aligned: it takes
-/// whole values for steps from one to the next, and reads others.
+/// Numpy makes the copy. A view of the crate ndarray will not do for a field of packed records, which is not aligned: it
+/// takes whole values for steps from one to the next, and reads others.
 pub(super) fn slice<'a, T: Element + Copy>(array: &'a PyReadonlyArray1<'_, T>) -> PyResult<Cow<'a, [T]>> {
     if let Ok(values) = array.as_slice() {
         return Ok(Cow::Borrowed(values));
