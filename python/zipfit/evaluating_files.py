@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.checks import checked_seed
-from zipfit.errors import MismatchError, ZipfitError
-from zipfit.evaluating import FLATTERS_COVER, Comparison, Evaluation, checked_seeds
+from zipfit.errors import MismatchError, ParameterError, ZipfitError
+from zipfit.evaluating import FLATTERS_COVER, NO_BYTES, Comparison, Evaluation, checked_seeds
 from zipfit.former import SELECT_AGAIN, FormerRun
 from zipfit.paths import expand
 from zipfit.progress import bytes_bar
@@ -78,7 +78,10 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
         text = run.parameters["target_text"] if options.held_out_text is None else options.held_out_text
-        held_out = run.open_rows(expand(options.held_out), text, "held_out", spool).rest(options.threads)
+        files = expand(options.held_out)
+        held_out = run.open_rows(files, text, "held_out", spool).rest(options.threads)
+        if not held_out.total_bytes:
+            raise ParameterError(f"{', '.join(files)}: {NO_BYTES}")
         reader = run.open_sources(spool, verify=options.verify)
         sizes, where = _sizes(reader, run.rows_read, options.threads)
         if int(reader.position[3]) != run.rows_read:

@@ -11,7 +11,7 @@ from zipfit import _core, writing
 from zipfit.errors import MismatchError, ParameterError
 from zipfit.merge import verified
 from zipfit.options import MAX_MAX_ROW_BYTES
-from zipfit.paths import STANDARD_INPUT, located
+from zipfit.paths import STANDARD_INPUT, located, named_by_run
 from zipfit.pipeline import refuse_changed
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["SELECT_AGAIN", "FormerRun"]
 
 SELECT_AGAIN = "select again"
+
+IN_PYTHON = (
+    "these rows were written from Python, which does not record by what targets they were chosen; go on there, "
+    "with zipfit.evaluate or Scorer.explain"
+)
 
 
 class FormerRun:
@@ -35,7 +40,7 @@ class FormerRun:
     Raises
     ------
     ParameterError
-        No finished run is there, or one of a shard, or one of `Selection.write`, which knows no files.
+        No finished run is there, or one of a shard, or one of `Selection.write`, which knows no targets.
     MismatchError
         Its manifest is none.
     """
@@ -51,7 +56,7 @@ class FormerRun:
             self._sources = [file["name"] for file in self._manifest["sources"]]
             self.rows_read = int(self._manifest["counts"]["read"])
             """Rows of all sources, rejected ones too."""
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             message = "no finished run is here (there is no manifest.json); name the directory that zipfit select wrote"
             raise self.wrong(message) from None
         except (ValueError, KeyError, TypeError) as error:
@@ -61,7 +66,7 @@ class FormerRun:
             number, of = self._manifest["shard"]["number"], self._manifest["shard"]["of"]
             raise self.wrong(f"shard {number}/{of} is here; put all shards together by zipfit merge")
         if not self._sources or "text_by" not in self.parameters:
-            raise self.wrong("the rows here were chosen in Python, from what is no file; go on with them there")
+            raise self.wrong(IN_PYTHON)
 
     def wrong(self, message: str) -> ParameterError:
         """Return the error that this directory is not what is needed."""
@@ -100,19 +105,20 @@ class FormerRun:
         if STANDARD_INPUT in self._sources:
             message = "the rows that were chosen from came by standard input and are gone"
             raise self.wrong(f"{message}; save them to a file and select from that")
-        spool.fill(self._sources)
-        reader = _core.Reader(
-            located(self._sources, spool.paths),
-            self.parameters["text"],
-            "source",
-            id_field=self.parameters["id"],
-            token_field=self.parameters["token_field"],
-            group_field=self.parameters["group"],
-            max_row_bytes=self.parameters["max_row_bytes"],
-            skip_bad_rows=self.parameters["on_bad_row"] == "skip",
-            text_by=self.parameters["text_by"],
-            names=self._sources,
-        )
+        with named_by_run(self.directory):
+            spool.fill(self._sources)
+            reader = _core.Reader(
+                located(self._sources, spool.paths),
+                self.parameters["text"],
+                "source",
+                id_field=self.parameters["id"],
+                token_field=self.parameters["token_field"],
+                group_field=self.parameters["group"],
+                max_row_bytes=self.parameters["max_row_bytes"],
+                skip_bad_rows=self.parameters["on_bad_row"] == "skip",
+                text_by=self.parameters["text_by"],
+                names=self._sources,
+            )
         refuse_changed(reader, self._manifest, self._path, spool, verify=verify, remedy=SELECT_AGAIN)
         return reader
 
@@ -132,7 +138,8 @@ class FormerRun:
         names = [file["name"] for file in files]
         if STANDARD_INPUT in names:
             raise self.wrong(f"the targets came by standard input and are gone; save them to a file and {SELECT_AGAIN}")
-        reader = self.open_rows(names, self.parameters["target_text"], "target", spool)
+        with named_by_run(self.directory):
+            reader = self.open_rows(names, self.parameters["target_text"], "target", spool)
         texts = reader.rest(threads)
         for former, now in zip(files, reader.files(), strict=True):
             if former != dict(now):

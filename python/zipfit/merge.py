@@ -18,6 +18,7 @@ from zipfit import _core, manifest, writing
 from zipfit.choosing import choose_by_table
 from zipfit.errors import MismatchError, ParameterError
 from zipfit.options import CHOOSERS, ScoreOptions, SelectOptions, refuse_far_output
+from zipfit.paths import named_by_run
 from zipfit.run import Result, Run, sources_of
 from zipfit.scores import FILE_NAME, Scores, open_table, read_manifest
 from zipfit.scoring import ALL_REJECTED, bad_row, rejected_line
@@ -209,13 +210,14 @@ def _open_sources(shards: Sequence[_Shard]) -> _core.Reader:
     """Open the sources, which must be what they were."""
     content = shards[0].manifest
     parameters = content["parameters"]
-    reader = _core.Reader(
-        [file["name"] for file in content["sources"]],
-        parameters["text"],
-        "source",
-        id_field=parameters["id"],
-        text_by=parameters["text_by"],
-    )
+    with named_by_run(shards[0].directory):
+        reader = _core.Reader(
+            [file["name"] for file in content["sources"]],
+            parameters["text"],
+            "source",
+            id_field=parameters["id"],
+            text_by=parameters["text_by"],
+        )
     seen = [sources_of(shard.manifest, Path(shard.directory, writing.MANIFEST_NAME)) for shard in shards]
     for (name, size, now), parts in zip(reader.found(), zip(*seen, strict=True), strict=True):
         files = [file for file, _ in parts]

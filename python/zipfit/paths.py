@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import os
@@ -13,13 +14,13 @@ from zipfit import remote
 from zipfit.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from zipfit.options import ScoreOptions
 
     Options = TypeVar("Options", bound=ScoreOptions)
 
-__all__ = ["STANDARD_INPUT", "expand", "expanded", "is_copied", "is_url", "located"]
+__all__ = ["STANDARD_INPUT", "expand", "expanded", "is_copied", "is_url", "located", "named_by_run"]
 
 STANDARD_INPUT = "-"
 """The name that stands for it."""
@@ -42,6 +43,18 @@ def is_copied(name: str) -> bool:
 def located(names: Iterable[str], copies: Mapping[str, str]) -> list[str]:
     """Return where each lies: under its name, or where its copy is."""
     return [copies.get(name, name) for name in names]
+
+
+@contextlib.contextmanager
+def named_by_run(directory: str) -> Iterator[None]:
+    """Say of a file that is not there that its name comes from the run in a directory, where that helps."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        name = error.filename
+        if isinstance(name, str) and not is_url(name) and not os.path.isabs(name):  # noqa: PTH117 - as is_url
+            error.add_note(f"the run in {directory} read it by this name; go on in the folder where that was started")
+        raise
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:

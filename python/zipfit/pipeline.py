@@ -8,6 +8,7 @@ the chosen rows are copied from the sources at the end, which reads them a secon
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from zipfit.choosing import choose_by_table
 from zipfit.errors import MismatchError, ParameterError
 from zipfit.joint import choose_jointly
 from zipfit.options import ScoreOptions, SelectOptions, check, check_scoring
-from zipfit.paths import STANDARD_INPUT, expanded, located
+from zipfit.paths import STANDARD_INPUT, expanded, located, named_by_run
 from zipfit.run import Result, Run, sources_of
 from zipfit.scores import FILE_NAME, Scores, open_scores, read_manifest
 
@@ -188,16 +189,16 @@ def _open_sources(former: dict[str, Any], manifest_path: Path, verify: bool, spo
     """Open the sources of an earlier run, which must be what they were."""
     names = [file["name"] for file in former["sources"]]
     parameters = former["parameters"]
-    spool.fill(names)
-    paths = located(names, spool.paths)
-    reader = _core.Reader(
-        paths,
-        parameters["text"],
-        "source",
-        id_field=parameters["id"],
-        text_by=parameters["text_by"],
-        names=names,
-    )
+    with named_by_run(os.fspath(manifest_path.parent)):
+        spool.fill(names)
+        reader = _core.Reader(
+            located(names, spool.paths),
+            parameters["text"],
+            "source",
+            id_field=parameters["id"],
+            text_by=parameters["text_by"],
+            names=names,
+        )
     refuse_changed(reader, former, manifest_path, spool, verify=verify)
     return reader
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from zipfit import _core, manifest, workplace
 from zipfit.covering import Cover
-from zipfit.errors import ParameterError
+from zipfit.errors import OutputExistsError, ParameterError
 from zipfit.json_rows import json_rows
 from zipfit.progress import rows_bar
 from zipfit.scores import FILE_NAME as SCORES_NAME
@@ -80,7 +80,7 @@ def open_output(directory: str, *, overwrite: bool, resume: bool = False) -> Ite
     # A run that was killed leaves its lock file at least.
     known = resume and (Path(directory, MANIFEST_NAME).exists() or Path(directory, workplace.NAME).exists())
     with (
-        _core.Output(directory, ALL_NAMES, overwrite or known) as output,
+        _output(directory, overwrite or known) as output,
         workplace.hold(directory, resume=resume, overwrite=overwrite) as work,
     ):
         # Of runs that were killed: nobody else works here.
@@ -88,6 +88,14 @@ def open_output(directory: str, *, overwrite: bool, resume: bool = False) -> Ite
             for partial in Path(directory).glob(f".{name}.*.partial"):
                 partial.unlink(missing_ok=True)
         yield output, work
+
+
+def _output(directory: str, overwrite: bool) -> _core.Output:
+    try:
+        return _core.Output(directory, ALL_NAMES, overwrite)
+    except OutputExistsError as error:
+        error.add_note("or replace it by --overwrite (in Python overwrite=True)")
+        raise
 
 
 def refuse_own_input(directory: str, inputs: Sequence[str]) -> None:

@@ -188,7 +188,7 @@ impl Output {
         if self.overwrite || !self.directory.join(name).exists() {
             return Ok(());
         }
-        let message = format!("{name} is there already; choose another directory or overwrite");
+        let message = format!("{name} is there already; choose another directory");
         Err(Error::new(Cause::OutputExists(message)).with_path(&self.directory))
     }
 
@@ -278,7 +278,7 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         fs::write(top.path().join("x"), "old").unwrap();
         let error = Output::create(top.path(), &["w", "x"], false).unwrap_err();
-        assert!(error.to_string().ends_with(": x is there already; choose another directory or overwrite"));
+        assert!(error.to_string().ends_with(": x is there already; choose another directory"));
         let mut output = Output::create(top.path(), &["w", "x"], true).unwrap();
         output.write("x", b"new").unwrap();
         output.commit().unwrap();

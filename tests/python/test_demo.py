@@ -63,7 +63,7 @@ def test_files_that_exist_are_not_overwritten(written: tuple[Path, dict[str, Any
     folder, _ = written
     done = zipfit_cli("demo", "--write", "my demo", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "zipfit: my demo: source.jsonl is there already; choose another directory or overwrite\n"
+    assert done.stderr == "zipfit: my demo: source.jsonl is there already; choose another directory\n"
 
 
 def test_the_printed_demo_explains_itself_and_names_the_next_command() -> None:

@@ -100,6 +100,15 @@ def test_random_rows_are_no_better_than_random(demo: tuple[list[str], list[str],
     assert verdicts.count(NO_BETTER) >= 17
 
 
+@pytest.mark.parametrize(("rows", "few"), [(1, True), (9, True), (10, False)])
+def test_few_held_out_rows_are_told_of(rows: int, few: bool, demo: tuple[list[str], list[str], list[str]]) -> None:
+    source, _, held_out = demo
+    result = zipfit.evaluate(source[:50], [0], held_out[:rows], seeds=2)
+    sentence = f"held-out rows: {rows}; the interval is narrower than it should be, for 10 or more it can be trusted"
+    assert result.notes == ((sentence,) if few else ())
+    assert (f"note: {sentence}" in str(result)) == few
+
+
 def test_rows_like_the_target_are_better_than_random(demo: tuple[list[str], list[str], list[str]]) -> None:
     source, target, held_out = demo
     for picked in (
@@ -145,8 +154,10 @@ def test_the_whole_pool_is_read_only_if_it_is_small(monkeypatch: pytest.MonkeyPa
 def test_it_tells_what_it_found_in_words() -> None:
     result = zipfit.evaluate(SOURCE, [0], HELD_OUT)
     printed = str(result).splitlines()
-    assert [line.split()[0] for line in printed] == ["bits", "selection", "random,", "shortest", "whole", "the"]
-    assert printed[-1] == f"the selection is {result.verdict}, by 2 held-out rows"
+    first_words = ["bits", "selection", "random,", "shortest", "whole", "the", "note:"]
+    assert [line.split()[0] for line in printed] == first_words
+    assert printed[-2] == f"the selection is {result.verdict}, by 2 held-out rows"
+    assert printed[-1].startswith("note: held-out rows: 2; the interval is narrower")
     assert repr(result).startswith(f"Evaluation({result.verdict}: {result.selection.bits_per_byte:.3f} bits per byte")
     assert json.loads(json.dumps(result.to_dict()))["selection"]["rows"] == 1
 
@@ -168,8 +179,9 @@ def test_held_out_rows_among_the_selected_ones_are_told(
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         result = zipfit.evaluate(source, [1], held_out)
-    assert [str(warning.message) for warning in told] == list(result.notes)
-    assert result.notes == (
+    # The last note is that one held-out row is few.
+    assert [str(warning.message) for warning in told] == list(result.notes[:-1])
+    assert result.notes[:-1] == (
         () if expected is None else (f"{expected}; they may make the verdict an illusion, leave them out",)
     )
 

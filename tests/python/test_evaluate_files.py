@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TARGET = ["def add(a, b): return a + b", "def mul(a, b): return a * b"]
-HELD_OUT = ["def sub(a, b): return a - b", "def neg(a): return -a"]
+HELD_OUT = ["def sub(a, b): return a - b", *(f"def neg{i}(a): return -a * {i}" for i in range(9))]
 SOURCE = [f"def f{i}(a, b): return a * {i} + b" if i % 3 == 0 else f"On day {i} it rained at sea." for i in range(60)]
 
 
@@ -67,7 +67,7 @@ def test_the_verdict_is_printed(files: Path) -> None:
     select(files, "--top-k", "6")
     run = zipfit_cli("evaluate", "out", "--held-out", "held_out.jsonl", "--progress", "none", cwd=files)
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.splitlines()[-1] == f"the selection is {evaluated(files)['verdict']}, by 2 held-out rows"
+    assert run.stdout.splitlines()[-1] == f"the selection is {evaluated(files)['verdict']}, by 10 held-out rows"
 
 
 def test_choices_by_earlier_scores_and_of_several_compressed_files_are_judged(files: Path) -> None:
@@ -165,8 +165,40 @@ def test_directories_that_hold_no_selection_are_refused(files: Path) -> None:
     select(files, "--top-k", "5", "--shard", "1/2")
     assert refused(files, "out", *wanted) == "out: shard 1/2 is here; put all shards together by zipfit merge"
     zipfit.rank(SOURCE, TARGET).top_k(3).write(files / "python", SOURCE)
-    in_python = "python: the rows here were chosen in Python, from what is no file; go on with them there"
+    in_python = (
+        "python: these rows were written from Python, which does not record by what targets they were chosen; go on "
+        "there, with zipfit.evaluate or Scorer.explain"
+    )
     assert refused(files, "python", *wanted) == in_python
+    zipfit.rank(files / "source.jsonl", TARGET).top_k(3).write(files / "of_a_file", files / "source.jsonl")
+    assert refused(files, "of_a_file", *wanted) == in_python.replace("python:", "of_a_file:")
+    assert refused(files, "source.jsonl", *wanted) == (
+        "source.jsonl: no finished run is here (there is no manifest.json); name the directory that zipfit select wrote"
+    )
+
+
+def test_files_of_a_run_that_was_started_in_another_folder_are_not_found_and_why(files: Path) -> None:
+    select(files, "--top-k", "5")
+    (files / "other").mkdir()
+    source = (
+        "source.jsonl: no such file or directory; the run in ../out read it by this name; go on in the folder where "
+        "that was started"
+    )
+    assert refused(files / "other", "../out", "--held-out", "../held_out.jsonl") == source
+    for command in (
+        ("explain", "../out", "--rank", "0"),
+        ("select", "--scores", "../out", "--top-k", "1", "-o", "new"),
+    ):
+        run = zipfit_cli(*command, cwd=files / "other")
+        wanted = source.replace("source", "target") if command[0] == "explain" else source
+        assert (run.returncode, run.stderr) == (2, f"zipfit: {wanted}\n")
+    assert not (files / "other" / "new").exists()
+    # Of a name that is whole the folder is not what is wrong.
+    select(files, "--top-k", "1", "-o", "whole", source=(str(files / "source.jsonl"),))
+    (files / "source.jsonl").unlink()
+    assert refused(files, "whole", "--held-out", "held_out.jsonl") == (
+        f"{files / 'source.jsonl'}: no such file or directory"
+    )
 
 
 def test_a_changed_list_of_rows_is_refused(files: Path) -> None:
@@ -194,5 +226,9 @@ def test_what_to_judge_by_must_be_there(files: Path) -> None:
     (files / "nothing.jsonl").write_bytes(b"")
     assert refused(files, "out", "--held-out", "nothing.jsonl") == (
         "nothing.jsonl: held_out has 0 rows; there is nothing to judge by"
+    )
+    write_texts(files / "empty.jsonl", ["", ""])
+    assert refused(files, "out", "--held-out", "empty.jsonl") == (
+        "empty.jsonl: held_out has no bytes of text; there is nothing to judge by"
     )
     assert "seeds must be at least 2, got 1" in refused(files, "out", "--held-out", "held_out.jsonl", "--seeds", "1")
