@@ -216,9 +216,7 @@ def tell(found: list[results.Result], made_of: dict[str, Any], options: argparse
     print(f"\n{said}")
     if options.tables:
         options.tables.write_text(f"{TITLE}\n\n{said}\n", encoding="utf-8")
-    if options.plot:
-        if not learnt(found, options):
-            sys.exit("--plot: there is nothing to draw without results of the judge pretrained")
+    if options.plot and learnt(found, options):
         results.plot([r for r in found if r["judge"] == "pretrained"], options.steps[0], NAMES, options.plot)
     if options.record:
         versions = {}
@@ -299,12 +297,12 @@ def main() -> None:
         if not options.directory:
             sys.exit("--source needs --directory")
         options.judge = options.judge or list(JUDGES)
-        refuse_missing_packages(options)
+        refuse_what_cannot_work(options)
         tell(run(options.directory, options), tasks.made_of(options.directory), options)
         return
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
-        refuse_missing_packages(options)
+        refuse_what_cannot_work(options)
         tell(run(Path(name), options), tasks.made_of(Path(name)), options)
 
 
@@ -319,8 +317,10 @@ def demo(directory: Path, options: argparse.Namespace) -> None:
     options.way = options.way or [way.name for way in WAYS if way.method not in NEEDS and not way.parts]
 
 
-def refuse_missing_packages(options: argparse.Namespace) -> None:
-    """Say before hours of work what a way or judge will not find."""
+def refuse_what_cannot_work(options: argparse.Namespace) -> None:
+    """Say before hours of work what a way or judge will not find, and that no curve will come of it."""
+    if options.plot and "pretrained" not in options.judge and not options.earlier:
+        sys.exit("--plot draws what the judge pretrained says; name it by --judge, or a record by --earlier")
     all_ways = options.pretrained_way if options.judge == ["pretrained"] else NAMES
     ways = [way for way in WAYS if way.name in all_ways and (not options.way or way.name in options.way)]
     wanted = [(way.name, NEEDS.get(method, ())) for way in ways for method in (way.method, *way.parts)]
