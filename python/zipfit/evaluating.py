@@ -27,12 +27,13 @@ BETTER, NO_BETTER, WORSE = "better than random", "no better than random", "worse
 
 FLATTERS_COVER = "the rows were chosen by cover, and a model that counts n-grams flatters those: docs/quality.md"
 
-FEW_ROWS = 10
-"""Held-out rows that are too few. Drawn again from themselves, few rows differ less than others of their kind would: in
-a simulation the interval missed what it should hold 4 to 5 of 100 times from 7 rows, 10 to 15 with two, 27 to 39 with
-one."""
+ENOUGH_ROWS = 10
+"""A note tells of fewer held-out rows. Drawn again from themselves, few rows differ less than others of their kind
+would: with rows and draws that differ by normal or log-normal numbers the interval missed what it should hold 27 to 39
+of 100 times with one, 10 to 15 with two, 7 to 9 with three, 5 to 6 with five, 4 to 5, as it should, with seven. Ten,
+because real rows may differ more from each other."""
 
-TOO_FEW = f"the interval is narrower than it should be, for {FEW_ROWS} or more it can be trusted"
+FEW_ROWS = f"with fewer than {ENOUGH_ROWS} the interval may be narrower than it should be; give more"
 
 NO_BYTES = "held_out has no bytes of text; there is nothing to judge by"
 
@@ -283,7 +284,7 @@ class Comparison:
         if not held_out.total_bytes:
             raise ParameterError(NO_BYTES)
         budget = _checked_budget(rows, sizes)
-        self._few = [f"held-out rows: {len(held_out)}; {TOO_FEW}"] if len(held_out) < FEW_ROWS else []
+        self._few = [f"held-out rows: {len(held_out)}; {FEW_ROWS}"] if len(held_out) < ENOUGH_ROWS else []
         self._seeds = tuple((seed + draw) % 2**64 for draw in range(seeds))
         eligible = np.arange(len(sizes)) if where is None else np.flatnonzero(where)
         self._pool = len(eligible), int(sizes[eligible].sum())

@@ -81,7 +81,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
         files = expand(options.held_out)
         held_out = run.open_rows(files, text, "held_out", spool).rest(options.threads)
         if not held_out.total_bytes:
-            raise ParameterError(f"{', '.join(files)}: {NO_BYTES}")
+            more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+            raise ParameterError(f"{files[0]}{more}: {NO_BYTES}", path=files[0])
         reader = run.open_sources(spool, verify=options.verify)
         sizes, where = _sizes(reader, run.rows_read, options.threads)
         if int(reader.position[3]) != run.rows_read:

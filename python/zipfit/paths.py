@@ -47,13 +47,14 @@ def located(names: Iterable[str], copies: Mapping[str, str]) -> list[str]:
 
 @contextlib.contextmanager
 def named_by_run(directory: str) -> Iterator[None]:
-    """Say of a file that is not there that its name comes from the run in a directory, where that helps."""
+    """Say of a file that is not there that its name is that of the run in a directory, if it depends on the folder."""
     try:
         yield
     except FileNotFoundError as error:
         name = error.filename
-        if isinstance(name, str) and not is_url(name) and not os.path.isabs(name):  # noqa: PTH117 - as is_url
-            error.add_note(f"the run in {directory} read it by this name; go on in the folder where that was started")
+        if isinstance(name, str) and not is_url(name) and not Path(name).is_absolute():
+            where = "put it back, or go on in the folder where that run was started"
+            error.add_note(f"the run in {directory} read it by this name; {where}")
         raise
 
 

@@ -177,7 +177,7 @@ def read_manifest(directory: str | os.PathLike[str], *, of_shard: bool = False) 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         has_scores = any(file["name"] == FILE_NAME for file in content["outputs"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         message = "no finished run is here (there is no manifest.json); name the directory that zipfit score wrote"
         raise ParameterError(f"{os.fspath(directory)}: {message}", path=os.fspath(directory)) from None
     except (ValueError, KeyError, TypeError) as error:

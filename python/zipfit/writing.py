@@ -94,8 +94,8 @@ def _output(directory: str, overwrite: bool) -> _core.Output:
     try:
         return _core.Output(directory, ALL_NAMES, overwrite)
     except OutputExistsError as error:
-        error.add_note("or replace it by --overwrite (in Python overwrite=True)")
-        raise
+        message = f"{error}, or replace what is there by --overwrite (in Python overwrite=True)"
+        raise OutputExistsError(message, path=error.path) from None
 
 
 def refuse_own_input(directory: str, inputs: Sequence[str]) -> None:

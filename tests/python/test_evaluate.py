@@ -104,7 +104,7 @@ def test_random_rows_are_no_better_than_random(demo: tuple[list[str], list[str],
 def test_few_held_out_rows_are_told_of(rows: int, few: bool, demo: tuple[list[str], list[str], list[str]]) -> None:
     source, _, held_out = demo
     result = zipfit.evaluate(source[:50], [0], held_out[:rows], seeds=2)
-    sentence = f"held-out rows: {rows}; the interval is narrower than it should be, for 10 or more it can be trusted"
+    sentence = f"held-out rows: {rows}; with fewer than 10 the interval may be narrower than it should be; give more"
     assert result.notes == ((sentence,) if few else ())
     assert (f"note: {sentence}" in str(result)) == few
 
@@ -157,7 +157,7 @@ def test_it_tells_what_it_found_in_words() -> None:
     first_words = ["bits", "selection", "random,", "shortest", "whole", "the", "note:"]
     assert [line.split()[0] for line in printed] == first_words
     assert printed[-2] == f"the selection is {result.verdict}, by 2 held-out rows"
-    assert printed[-1].startswith("note: held-out rows: 2; the interval is narrower")
+    assert printed[-1].startswith("note: held-out rows: 2; with fewer than 10 ")
     assert repr(result).startswith(f"Evaluation({result.verdict}: {result.selection.bits_per_byte:.3f} bits per byte")
     assert json.loads(json.dumps(result.to_dict()))["selection"]["rows"] == 1
 

@@ -181,8 +181,8 @@ def test_files_of_a_run_that_was_started_in_another_folder_are_not_found_and_why
     select(files, "--top-k", "5")
     (files / "other").mkdir()
     source = (
-        "source.jsonl: no such file or directory; the run in ../out read it by this name; go on in the folder where "
-        "that was started"
+        "source.jsonl: no such file or directory; the run in ../out read it by this name; put it back, or go on in the "
+        "folder where that run was started"
     )
     assert refused(files / "other", "../out", "--held-out", "../held_out.jsonl") == source
     for command in (
@@ -231,4 +231,6 @@ def test_what_to_judge_by_must_be_there(files: Path) -> None:
     assert refused(files, "out", "--held-out", "empty.jsonl") == (
         "empty.jsonl: held_out has no bytes of text; there is nothing to judge by"
     )
+    run = zipfit_cli("evaluate", "out", "--held-out", "-", cwd=files, stdin=b'{"text": ""}\n')
+    assert run.stderr == "zipfit: <stdin>: held_out has no bytes of text; there is nothing to judge by\n"
     assert "seeds must be at least 2, got 1" in refused(files, "out", "--held-out", "held_out.jsonl", "--seeds", "1")

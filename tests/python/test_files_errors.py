@@ -289,7 +289,7 @@ def test_an_existing_output_is_refused_before_any_work(folder: Path, name: str) 
     (folder / "bad.jsonl").write_bytes(b"{")
     sentence = refusal(folder, "bad.jsonl", "--target", "target.jsonl", "--top-k", "1", "-o", "out")
     assert sentence == (
-        f"out: {name} is there already; choose another directory; or replace it by --overwrite (in Python "
+        f"out: {name} is there already; choose another directory, or replace what is there by --overwrite (in Python "
         "overwrite=True)"
     )
 

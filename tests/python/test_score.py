@@ -254,8 +254,9 @@ def test_damaged_or_missing_scores_are_refused(scored: Path, tmp_path: Path) -> 
     with pytest.raises(MismatchError, match="not the one that its manifest describes"):
         zipfit.load_scores(folder / "scores")
     (folder / "scores" / "manifest.json").unlink()
-    with pytest.raises(ParameterError, match="no finished run is here"):
-        zipfit.load_scores(folder / "scores")
+    for place in (folder / "scores", path):
+        with pytest.raises(ParameterError, match="no finished run is here"):
+            zipfit.load_scores(place)
 
 
 def test_too_many_rejected_rows_stop_a_run(scored: Path, tmp_path: Path) -> None:

@@ -215,6 +215,11 @@ def test_scores_of_shards_put_together_are_chosen_from_as_any(folder: Path) -> N
         )
         assert done.returncode == 0, done.stderr
         assert f"this is shard {k}/2; when all are there, zipfit merge puts them together" in done.stderr
+    (folder / "elsewhere").mkdir()
+    lost = zipfit_cli("merge", "../s2", "../s1", "-o", "scores", cwd=folder / "elsewhere")
+    assert lost.returncode == 2
+    where = "the run in ../s1 read it by this name; put it back, or go on in the folder where that run was started"
+    assert lost.stderr == f"zipfit: {SOURCES[0]}: no such file or directory; {where}\n"
     done = zipfit_cli("merge", "s2", "s1", "-o", "scores", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("put 2 shards together, 300 rows, in ")
