@@ -256,23 +256,28 @@ def main() -> None:
     )
     parser.add_argument("--source", type=Path, help="JSON Lines with fields text and kind (default: the demo's texts)")
     parser.add_argument("--task", nargs=3, action="append", default=[], metavar=("NAME", "TARGET", "TEST"))
-    parser.add_argument("--kind", nargs="*", default=list(tasks.KINDS), help="kinds of which tasks are made")
+    parser.add_argument(
+        "--kind",
+        nargs="*",
+        default=list(tasks.KINDS),
+        help="kinds of rows of which tasks are made (default: %(default)s)",
+    )
     parser.add_argument("--rows", type=int, default=60_000, help="of the pool, drawn by seed 0; 0 for all")
     parser.add_argument(
         "--judge", nargs="+", choices=JUDGES, help="(default: all; for the demo's texts that which is done in a minute)"
     )
     parser.add_argument(
         "--way",
-        nargs="*",
+        nargs="+",
         choices=NAMES,
         metavar="NAME",
         help="names of ways, as in the tables (default: all)",
     )
-    parser.add_argument("--budget-bytes", type=int, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
-    parser.add_argument("--main-budget-bytes", type=int, default=400_000, help="that of the small network")
-    parser.add_argument("--steps", type=int, default=48, help="of the pretrained model, each on 1,024 tokens")
+    parser.add_argument("--budget-bytes", type=_positive, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
+    parser.add_argument("--main-budget-bytes", type=_positive, default=400_000, help="that of the small network")
+    parser.add_argument("--steps", type=_positive, default=48, help="of the pretrained model, each on 1,024 tokens")
     parser.add_argument(
-        "--more-steps", type=int, nargs="*", default=[4, 8, 12, 24], help="of other runs of it, without a curve"
+        "--more-steps", type=_positive, nargs="*", default=[4, 8, 12, 24], help="of other runs of it, without a curve"
     )
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
     parser.add_argument(
@@ -291,6 +296,11 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--tables", type=Path, help="a page of Markdown to write the tables to")
     options = parser.parse_args()
+    for path in filter(None, (options.record, options.tables, options.plot)):
+        if not path.absolute().parent.is_dir():
+            parser.error(f"{path}: there is no such folder")
+    if options.earlier and not options.earlier.is_file():
+        parser.error(f"{options.earlier}: no such file")
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)
     if bool(options.source) != bool(options.directory):
@@ -302,6 +312,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
         tell(run(Path(name), options), tasks.made_of(Path(name)), options)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
 
 
 def demo(directory: Path, options: argparse.Namespace) -> None:

@@ -106,6 +106,8 @@ def write(
     generator = random.Random(0)
     with source.open(encoding="utf-8") as file:
         lines = list(file)
+    if kinds and (unknown := next((n for n, line in enumerate(lines, 1) if "kind" not in json.loads(line)), None)):
+        sys.exit(f"{source}:{unknown}: no field kind to make tasks of; write --kind without a name to make none")
     taken: set[int] = set()
     texts: dict[str, tuple[list[str], list[str]]] = {
         name: (read(Path(target)), read(Path(test))) for name, target, test in named

@@ -17,7 +17,8 @@ from zipfit import errors
 from zipfit._core import __version__, debug_build
 from zipfit.api import compressed_size, load_scores, ncd, ncd_matrix, rank
 from zipfit.covering import Cover, cover
-from zipfit.evaluating import Evaluation, evaluate
+from zipfit.evaluating import evaluate
+from zipfit.evaluation import Evaluation
 from zipfit.filters import contaminated, duplicates
 from zipfit.fusing import fuse
 from zipfit.ranking import Ranking

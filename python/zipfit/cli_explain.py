@@ -71,8 +71,11 @@ def _print_json(content: dict[str, Any]) -> None:
 
 
 def _show_row(console: Console, explained: ExplainedRow, top: int) -> None:
+    from zipfit.explain import counted
+
     found = explained.explanation
-    console.print(f"{explained.place}{'' if explained.note is None else f'; {explained.note}'}", soft_wrap=True)
+    place = printable(explained.place)
+    console.print(place if explained.note is None else f"{place}; {explained.note}", soft_wrap=True)
     console.print(found.meaning, soft_wrap=True)
     console.print(
         f"\nnearest targets, by NCD ({found.ncd_compressor}; near 0 for equal texts, about 1 for unrelated ones):",
@@ -81,11 +84,11 @@ def _show_row(console: Console, explained: ExplainedRow, top: int) -> None:
     for near in found.nearest:
         console.print(f"  target {near.target:<6} {near.ncd:.4f}")
     console.print(
-        f"\n{found.shared_bytes:,} of {found.size:,} bytes lie in substrings of 12 or more that a target has too"
-        f"{'; the longest:' if found.pieces else ''}",
+        f"\n{found.shared_bytes:,} of {counted(found.size, 'byte')} lie in substrings of 12 or more that a target has "
+        f"too{'; the longest:' if found.pieces else ''}",
         soft_wrap=True,
     )
-    for piece in found.pieces[:top]:
+    for piece in found.longest(top):
         console.print(f"  {piece.length:4} bytes, target {piece.target:<6} {printable(piece.text)}", soft_wrap=True)
     console.print()
     _show_text(console, found)
@@ -111,13 +114,19 @@ def _show_text(console: Console, found: Explanation) -> None:
 
 
 def _show_selection(console: Console, found: ExplainedSelection) -> None:
+    from zipfit.explain import counted
+
     covered = found.coverage
+    holder = "the chosen row" if covered.rows == 1 else f"one of the {covered.rows:,} chosen rows"
     console.print(
-        f"{covered.covered:.1%} of the target ({covered.covered_bytes:,} of {covered.target_bytes:,} bytes of "
-        f"{len(covered.covered_by_target):,} texts) lie in substrings of 12 bytes or more that one of the "
-        f"{covered.rows:,} chosen rows holds",
+        f"{covered.covered:.1%} of the target ({covered.covered_bytes:,} of {counted(covered.target_bytes, 'byte')} in "
+        f"{counted(len(covered.covered_by_target), 'text')}) lie in substrings of 12 bytes or more that "
+        f"{holder} holds",
         soft_wrap=True,
     )
+    if covered.too_short:
+        short = counted(len(covered.too_short), "target")
+        console.print(f"{short} shorter than 12 bytes, which nothing can cover", soft_wrap=True)
     console.print("\nrows that bring most of it, bytes that no better row has:")
     for entry in found.best:
         console.print(f"  rank {entry['rank']:<6} row {entry['row']:<9} {entry['covers']:6,} bytes")

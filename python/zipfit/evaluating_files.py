@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.checks import checked_seed
+from zipfit.comparing import NO_BYTES, Comparison
 from zipfit.errors import MismatchError, ParameterError, ZipfitError
-from zipfit.evaluating import FLATTERS_COVER, NO_BYTES, Comparison, Evaluation, checked_seeds
+from zipfit.evaluating import FLATTERS_COVER, checked_seeds
 from zipfit.former import SELECT_AGAIN, FormerRun
 from zipfit.paths import expand
 from zipfit.progress import bytes_bar
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit import _core
+    from zipfit.evaluation import Evaluation
 
 __all__ = ["EvaluateOptions", "evaluate_run"]
 
@@ -75,6 +77,8 @@ def evaluate_run(options: EvaluateOptions) -> Evaluation:
     seeds, seed = checked_seeds(options.seeds), checked_seed(options.seed)
     run = FormerRun(options.directory)
     rows = np.array([entry["row"] for entry in run.selection()], np.int64)
+    # The texts are read from the sources, but whoever changed the rows since expects to be judged by these.
+    run.refuse_changed_rows()
     with tempfile.TemporaryDirectory() as directory:
         spool = Spool(Path(directory, "spool"))
         text = run.parameters["target_text"] if options.held_out_text is None else options.held_out_text

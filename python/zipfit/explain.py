@@ -87,27 +87,32 @@ class Explanation:
         if self.metric == "gain":
             saved = round(self.score * self.size)
             return (
-                f"gain {self.score:.4f}: with the {_targets(self.targets)} as its dictionary, {self.compressor} needs "
-                f"{abs(saved):,} bytes {'less' if saved >= 0 else 'more'} for the row, which has {self.size:,}, "
-                f"{self.compressed_size:,} compressed by itself"
+                f"gain {self.score:.4f}: {self.compressor} makes {self.compressed_size:,} bytes of the row's "
+                f"{self.size:,}, and {abs(saved):,} {'less' if saved >= 0 else 'more'} with the "
+                f"{counted(self.targets, 'target')} as its dictionary"
             )
         over = {
-            "mean": f"the mean over {_targets(self.targets)}",
-            "max": f"the nearest of {_targets(self.targets)}",
+            "mean": f"the mean over {counted(self.targets, 'target')}",
+            "max": f"the nearest of {counted(self.targets, 'target')}",
         }.get(self.aggregate, f"the mean over the {self.aggregate.removeprefix('top-')} nearest of {self.targets}")
         return (
             f"score {self.score:.4f}: 1 less the {self.metric.upper()} by {self.compressor}, {over}; the row has "
-            f"{self.size:,} bytes, {self.compressed_size:,} compressed"
+            f"{counted(self.size, 'byte')}, {self.compressed_size:,} compressed"
         )
+
+    def longest(self, top: int = PIECES) -> list[Piece]:
+        """Return the longest pieces, of those with the same text the first."""
+        first = {piece.text: piece for piece in reversed(self.pieces)}
+        return [piece for piece in self.pieces if first[piece.text] is piece][:top]
 
     def __str__(self) -> str:
         lines = [self.meaning, f"nearest targets, by NCD ({self.ncd_compressor}):"]
         lines += [f"  target {near.target}: {near.ncd:.4f}" for near in self.nearest]
         lines.append(
-            f"{self.shared_bytes:,} of {self.size:,} bytes lie in substrings of {_core.MIN_SHARED_BYTES} or more that "
-            f"a target has too{'; the longest:' if self.pieces else ''}"
+            f"{self.shared_bytes:,} of {counted(self.size, 'byte')} lie in substrings of {_core.MIN_SHARED_BYTES} or "
+            f"more that a target has too{'; the longest:' if self.pieces else ''}"
         )
-        lines += [f"  {piece.length} bytes, target {piece.target}: {piece.text!r}" for piece in self.pieces]
+        lines += [f"  {piece.length} bytes, target {piece.target}: {piece.text!r}" for piece in self.longest()]
         return "\n".join(lines)
 
 
@@ -168,6 +173,8 @@ class SelectionExplanation:
     """The share of the bytes of each target that is covered, 0 to 1; 1 for an empty target."""
     covers: tuple[int, ...]
     """By rank of the row, the bytes that it covers and no row before it."""
+    too_short: tuple[int, ...]
+    """Targets of fewer than 12 bytes, but not of none, which nothing can cover."""
 
     @property
     def covered(self) -> float:
@@ -180,8 +187,12 @@ class SelectionExplanation:
         return [RowOfSelection(rank=rank, covers=self.covers[rank]) for rank in order[:top] if self.covers[rank]]
 
     def lacking(self, top: int) -> list[tuple[int, float]]:
-        """Return the targets that are covered least, and by how much: what the pool lacks; equal ones by row."""
-        order = sorted(range(len(self.covered_by_target)), key=lambda target: (self.covered_by_target[target], target))
+        """Return the targets that are covered least, and by how much: what the pool lacks; equal ones by row.
+
+        Those that nothing can cover are not among them.
+        """
+        could = sorted(set(range(len(self.covered_by_target))) - set(self.too_short))
+        order = sorted(could, key=lambda target: (self.covered_by_target[target], target))
         return [(target, self.covered_by_target[target]) for target in order[:top]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,8 +213,10 @@ def explain_selection(target: _core.Texts, chosen: _core.Texts) -> SelectionExpl
         covered_bytes=int(by_target.sum()),
         covered_by_target=tuple(shares.tolist()),
         covers=tuple(covers.tolist()),
+        too_short=tuple(np.flatnonzero((sizes > 0) & (sizes < _core.MIN_SHARED_BYTES)).tolist()),
     )
 
 
-def _targets(count: int) -> str:
-    return f"{count:,} target" if count == 1 else f"{count:,} targets"
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,10 @@ __all__ = ["ExplainedRow", "ExplainedSelection", "explain_row", "explain_selecti
 BEGINNING = 60
 """Characters that show which target is meant; white space counts as one."""
 
-BY_GAIN = "rows were chosen jointly, by no score of each; what follows is its gain"
+BY_GAIN = "what follows is its gain, which had no part in that"
+
+PLACE = ("file", "line", "row_group", "index", "id")
+"""What selection.jsonl says of where a row lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,10 @@ class ExplainedRow:
     """Among the chosen rows, from 0; None if it is not one of them."""
     chosen: int
     """How many there are."""
+    lies: dict[str, Any]
+    """Where: file with line, or with row_group and index; of chosen rows the id, too, if they have one."""
+    cover: dict[str, float] | None
+    """Of a row that was chosen jointly the score, what it added per byte, and the coverage then; else None."""
     note: str | None
     """None where there is nothing to add."""
     explanation: Explanation
@@ -44,14 +52,19 @@ class ExplainedRow:
     @property
     def place(self) -> str:
         """Which row it is, in words."""
-        if self.rank is None:
-            return f"row {self.row}" if not self.chosen else f"row {self.row}, not among the {self.chosen:,} chosen"
-        return f"row {self.row}, rank {self.rank} of {self.chosen:,} chosen"
+        where = f"{self.lies['file']}:{self.lies['line']}" if "line" in self.lies else self.lies["file"]
+        if "index" in self.lies:
+            where += f", row group {self.lies['row_group']}, index {self.lies['index']}"
+        if self.lies.get("id") is not None:
+            where += f", id {json.dumps(self.lies['id'], ensure_ascii=False)}"
+        if self.rank is not None:
+            return f"row {self.row} ({where}), rank {self.rank} of {self.chosen:,} chosen"
+        return f"row {self.row} ({where})" + (f", not among the {self.chosen:,} chosen" if self.chosen else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it but the text, ready for ``json.dumps``."""
-        found = {"row": self.row, "rank": self.rank, "chosen": self.chosen, "note": self.note}
-        return found | self.explanation.to_dict()
+        found = {"row": self.row, **self.lies, "rank": self.rank, "chosen": self.chosen, "note": self.note}
+        return found | {"cover": self.cover} | self.explanation.to_dict()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +117,7 @@ def explain_row(
         raise ParameterError("give exactly one of --row and --rank")
     whole_number(top, "--top")
     run = FormerRun(directory)
-    chosen = run.selection() if run.has_selection else []
+    chosen = run.selection() if run.has_selection or rank is not None else []
     ranks = {int(entry["row"]): int(entry["rank"]) for entry in chosen}
     if rank is not None:
         row = next((number for number, place in ranks.items() if place == rank), None)
@@ -115,28 +128,43 @@ def explain_row(
     with tempfile.TemporaryDirectory() as temporary:
         spool = Spool(Path(temporary, "spool"))
         target = run.read_targets(spool, threads)
+        entry = next((entry for entry in chosen if entry["row"] == row), None)
         if rank is None:
-            text = _text_of(run, row, spool, verify, threads)
+            text, lies = _found(run, row, spool, verify, threads)
         else:
             text = _at(run.chosen_texts(threads), [entry["rank"] for entry in chosen].index(rank))
+        if entry is not None:
+            lies = {name: entry[name] for name in PLACE if name in entry}
     parameters, cover = run.parameters, bool(run.parameters.get("cover"))
     metric = "gain" if cover else parameters["metric"] or DEFAULT_METRIC
     scorer = _core.Scorer(target, metric, parameters["compressor"], parameters["aggregate"] or "mean", threads)
     found = explain.explain(scorer, _core.SharedIndex(target), text, top=top)
-    notes = [_why_left_out(run, row, len(text)), BY_GAIN if cover else None]
+    added = {name: entry[name] for name in ("score", "coverage")} if cover and entry is not None else None
+    notes = [_why_left_out(run, row, len(text)), _chosen_jointly(added) if cover else None]
     note = "; ".join(note for note in notes if note is not None) or None
-    return ExplainedRow(row=row, rank=ranks.get(row), chosen=len(ranks), note=note, explanation=found)
+    return ExplainedRow(
+        row=row, rank=ranks.get(row), chosen=len(ranks), lies=lies, cover=added, note=note, explanation=found
+    )
 
 
-def _text_of(run: FormerRun, row: int, spool: Spool, verify: bool, threads: int | None) -> bytes:
-    """Read the text of a row; reading ends where it is."""
+def _chosen_jointly(added: dict[str, float] | None) -> str:
+    if added is None:
+        return f"rows were chosen jointly; {BY_GAIN}"
+    score, coverage = added["score"], added["coverage"]
+    return f"chosen jointly, as it added {score:.4g} per byte and the coverage became {coverage:.3f}; {BY_GAIN}"
+
+
+def _found(run: FormerRun, row: int, spool: Spool, verify: bool, threads: int | None) -> tuple[bytes, dict[str, Any]]:
+    """Read the text of a row, and where it lies; reading ends there."""
     reader = run.open_sources(spool, verify=verify)
     while (batch := reader.next_batch(threads)) is not None:
         if any(rejected["row"] == row for rejected in batch.rejected):
             raise run.wrong(f"row {row} was rejected, so it has no score; rejected.jsonl says why")
         numbers = np.asarray(batch.columns()["row"])
         if len(at := np.flatnonzero(numbers == row)):
-            return _at(batch.texts, int(at[0]))
+            columns = batch.columns()
+            lies = {name: int(np.asarray(columns[name])[at[0]]) for name in PLACE if name in columns and name != "id"}
+            return _at(batch.texts, int(at[0])), lies | {"file": run.sources[lies["file"]]}
     raise run.wrong(f"there is no row {row} in the sources any more; select again")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit import _core, writing
 from zipfit.errors import MismatchError, ParameterError
-from zipfit.merge import verified
+from zipfit.merge import refuse_changed_output, verified
 from zipfit.options import MAX_MAX_ROW_BYTES
 from zipfit.paths import STANDARD_INPUT, located, named_by_run
 from zipfit.pipeline import refuse_changed
@@ -53,7 +53,8 @@ class FormerRun:
             self._outputs = [file["name"] for file in self._manifest["outputs"]]
             self.parameters: dict[str, Any] = self._manifest["parameters"]
             """As resolved."""
-            self._sources = [file["name"] for file in self._manifest["sources"]]
+            self.sources: list[str] = [file["name"] for file in self._manifest["sources"]]
+            """Their names, in the order of their rows."""
             self.rows_read = int(self._manifest["counts"]["read"])
             """Rows of all sources, rejected ones too."""
         except (FileNotFoundError, NotADirectoryError):
@@ -65,7 +66,7 @@ class FormerRun:
         if "shard" in self._manifest:
             number, of = self._manifest["shard"]["number"], self._manifest["shard"]["of"]
             raise self.wrong(f"shard {number}/{of} is here; put all shards together by zipfit merge")
-        if not self._sources or "text_by" not in self.parameters:
+        if not self.sources or "text_by" not in self.parameters:
             raise self.wrong(IN_PYTHON)
 
     def wrong(self, message: str) -> ParameterError:
@@ -91,24 +92,28 @@ class FormerRun:
         lines = verified(self.directory, self._manifest, name, SELECT_AGAIN).splitlines()
         return [json.loads(line) for line in lines]
 
+    def refuse_changed_rows(self) -> str:
+        """Return the name of the file of the chosen rows, and raise MismatchError if it is not what it was."""
+        name = next(name for name in writing.SELECTED_NAMES if name in self._outputs)
+        refuse_changed_output(self.directory, self._manifest, name, SELECT_AGAIN)
+        return name
+
     def chosen_texts(self, threads: int | None) -> _core.Texts:
         """Read the texts of the chosen rows, in the order of ``selection.jsonl``."""
-        name = next(name for name in writing.SELECTED_NAMES if name in self._outputs)
-        verified(self.directory, self._manifest, name, SELECT_AGAIN)
-        path = os.fspath(Path(self.directory, name))
+        path = os.fspath(Path(self.directory, self.refuse_changed_rows()))
         # No limit: what was read once may be read again.
         reader = _core.Reader([path], self.parameters["text"], "source", max_row_bytes=MAX_MAX_ROW_BYTES)
         return reader.rest(threads)
 
     def open_sources(self, spool: Spool, *, verify: bool = False) -> _core.Reader:
         """Open the sources as the run has read them, and raise MismatchError unless they are what they were."""
-        if STANDARD_INPUT in self._sources:
+        if STANDARD_INPUT in self.sources:
             message = "the rows that were chosen from came by standard input and are gone"
             raise self.wrong(f"{message}; save them to a file and select from that")
         with named_by_run(self.directory):
-            spool.fill(self._sources)
+            spool.fill(self.sources)
             reader = _core.Reader(
-                located(self._sources, spool.paths),
+                located(self.sources, spool.paths),
                 self.parameters["text"],
                 "source",
                 id_field=self.parameters["id"],
@@ -117,7 +122,7 @@ class FormerRun:
                 max_row_bytes=self.parameters["max_row_bytes"],
                 skip_bad_rows=self.parameters["on_bad_row"] == "skip",
                 text_by=self.parameters["text_by"],
-                names=self._sources,
+                names=self.sources,
             )
         refuse_changed(reader, self._manifest, self._path, spool, verify=verify, remedy=SELECT_AGAIN)
         return reader

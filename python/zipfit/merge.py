@@ -26,7 +26,7 @@ from zipfit.scoring import ALL_REJECTED, bad_row, rejected_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["merge", "verified"]
+__all__ = ["merge", "refuse_changed_output", "verified"]
 
 OWN = ("shard", "sources", "counts", "outputs")
 """What the manifests of two shards of a run may differ in."""
@@ -304,10 +304,20 @@ def _nothing(shards: Sequence[_Shard]) -> Exception:
 
 def verified(directory: str, content: dict[str, Any], name: str, remedy: str = "score the shard again") -> bytes:
     """Return a file of a finished run, which must be as its manifest says."""
-    path = Path(directory, name)
-    data = path.read_bytes()
-    expected = next((file["sha256"] for file in content["outputs"] if file["name"] == name), None)
-    if hashlib.sha256(data).hexdigest() != expected:
-        message = f"not the file that its manifest describes: it was changed or damaged; {remedy}"
-        raise MismatchError(f"{path}: {message}", path=os.fspath(path))
+    data = Path(directory, name).read_bytes()
+    _refuse_other(directory, content, name, remedy, hashlib.sha256(data).hexdigest())
     return data
+
+
+def refuse_changed_output(directory: str, content: dict[str, Any], name: str, remedy: str) -> None:
+    """Raise MismatchError unless a file of a finished run, of any size, is as its manifest says."""
+    with Path(directory, name).open("rb") as file:
+        _refuse_other(directory, content, name, remedy, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _refuse_other(directory: str, content: dict[str, Any], name: str, remedy: str, found: str) -> None:
+    path = os.fspath(Path(directory, name))
+    expected = next((file["sha256"] for file in content["outputs"] if file["name"] == name), None)
+    if found != expected:
+        message = f"not the file that its manifest describes: it was changed or damaged; {remedy}"
+        raise MismatchError(f"{path}: {message}", path=path)

@@ -16,7 +16,7 @@ from reference import ngram_bits, word_counts, word_divergence
 
 import zipfit
 from zipfit import _core
-from zipfit.evaluating import BETTER, NO_BETTER, Evaluation
+from zipfit.evaluation import BETTER, NO_BETTER, UNDECIDED, Evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +147,7 @@ def test_a_selection_and_its_rows_give_the_same() -> None:
 
 
 def test_the_whole_pool_is_read_only_if_it_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zipfit.evaluating.WHOLE_POOL_BYTES", 10)
+    monkeypatch.setattr("zipfit.comparing.WHOLE_POOL_BYTES", 10)
     assert zipfit.evaluate(SOURCE, [0], HELD_OUT).pool is None
 
 
@@ -156,7 +156,7 @@ def test_it_tells_what_it_found_in_words() -> None:
     printed = str(result).splitlines()
     first_words = ["bits", "selection", "random,", "shortest", "whole", "the", "note:"]
     assert [line.split()[0] for line in printed] == first_words
-    assert printed[-2] == f"the selection is {result.verdict}, by 2 held-out rows"
+    assert printed[-2] == f"the selection is {result.verdict}, judged by 2 held-out rows"
     assert printed[-1].startswith("note: held-out rows: 2; with fewer than 10 ")
     assert repr(result).startswith(f"Evaluation({result.verdict}: {result.selection.bits_per_byte:.3f} bits per byte")
     assert json.loads(json.dumps(result.to_dict()))["selection"]["rows"] == 1
@@ -168,8 +168,8 @@ LONG = "one two three four five six seven eight nine ten eleven twelve thirteen 
 @pytest.mark.parametrize(
     ("source", "held_out", "expected"),
     [
-        (["x = 1", LONG], [LONG], "selected rows that equal held-out rows: 1"),
-        (["x = 1", f"zero {LONG}!"], [LONG], "selected rows that hold 13 words in a row of a held-out row: 1"),
+        (["x = 1", LONG], [LONG], "equal held-out rows"),
+        (["x = 1", f"zero {LONG}!"], [LONG], "hold 13 words in a row of a held-out row"),
         (["x = 1", "and so on, x"], ["x"], None),
     ],
 )
@@ -182,8 +182,52 @@ def test_held_out_rows_among_the_selected_ones_are_told(
     # The last note is that one held-out row is few.
     assert [str(warning.message) for warning in told] == list(result.notes[:-1])
     assert result.notes[:-1] == (
-        () if expected is None else (f"{expected}; they may make the verdict an illusion, leave them out",)
+        ()
+        if expected is None
+        else (
+            f"selected rows that {expected}: 1 (row 1); they may make the verdict an illusion, select without them, by "
+            "--exclude or zipfit.contaminated",
+        )
     )
+
+
+def test_equal_held_out_rows_count_once() -> None:
+    once = zipfit.evaluate(SOURCE, [0], HELD_OUT)
+    with pytest.warns(UserWarning, match="^held-out rows that equal an earlier one: 3; they do not count$"):
+        repeated = zipfit.evaluate(SOURCE, [0], [*HELD_OUT, HELD_OUT[0], *HELD_OUT])
+    assert repeated.to_dict() | {"notes": once.notes} == once.to_dict()
+    assert len(repeated.notes) == len(once.notes) + 1
+
+
+def test_one_held_out_row_decides_nothing() -> None:
+    for held_out in (HELD_OUT[:1], ["", HELD_OUT[0]]):
+        result = zipfit.evaluate(SOURCE, [0], held_out)
+        assert result.verdict == UNDECIDED
+        assert "one held-out row does not tell whether the selection is better than random" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("target", "held_out", "count"),
+    [
+        ([LONG], [LONG, "y = 2"], 1),
+        ([f"task 7:\n{LONG}.", f"task 8: {LONG}"], [f"  {LONG}\n", "y = 2"], 1),
+        ([f"task 7: {LONG}", f"task 8: more, {LONG}, and {LONG[::-1]}"], [LONG, LONG[::-1], "y = 2"], 1),
+        (["y = 2 and more"], [LONG, "y = 2"], 0),
+        ([LONG.removesuffix(" fourteen")], [LONG, "y = 2"], 0),
+    ],
+)
+def test_held_out_rows_within_targets_are_told(target: list[str], held_out: list[str], count: int) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        zipfit.evaluate(SOURCE, [0], held_out, target=target)
+    said = f"held-out rows that equal target rows or are within one, by which the selection was made: {count}; they may"
+    assert [str(warning.message).startswith(said) for warning in told] == [True] * (count > 0)
+
+
+def test_many_selected_rows_that_give_the_verdict_away_are_named_in_part() -> None:
+    held_out = [f"def f{i}(x): return x" for i in range(12)]
+    with pytest.warns(UserWarning, match=r"equal held-out rows: 7 \(rows 0, 1, 2, 3, 4, \.\.\.\); "):
+        zipfit.evaluate([*held_out, *SOURCE], list(range(7)), held_out)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +239,12 @@ def test_held_out_rows_among_the_selected_ones_are_told(
         ([-1], HELD_OUT, {}, "selection: there is no row -1; the source has 5 rows"),
         ([0, 1, 0], HELD_OUT, {}, "selection: row 0 is there more than once"),
         ([0.5], HELD_OUT, {}, "selection: dtype is float64; expected whole numbers"),
+        (
+            zipfit.Ranking([1, 2, 3, 4, 5]),
+            HELD_OUT,
+            {},
+            "selection is a Ranking, of all rows; choose some",
+        ),
         (zipfit.Ranking([1, 2]).top_k(1), HELD_OUT, {}, "source has 5 rows but 2 were ranked; pass the source that"),
         ([0], [], {}, "held_out has 0 rows; there is nothing to judge by"),
         ([0], [""], {}, "held_out has no bytes of text; there is nothing to judge by"),

@@ -67,7 +67,7 @@ def test_the_verdict_is_printed(files: Path) -> None:
     select(files, "--top-k", "6")
     run = zipfit_cli("evaluate", "out", "--held-out", "held_out.jsonl", "--progress", "none", cwd=files)
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.splitlines()[-1] == f"the selection is {evaluated(files)['verdict']}, by 10 held-out rows"
+    assert run.stdout.splitlines()[-1] == f"the selection is {evaluated(files)['verdict']}, judged by 10 held-out rows"
 
 
 def test_choices_by_earlier_scores_and_of_several_compressed_files_are_judged(files: Path) -> None:
@@ -122,8 +122,8 @@ def test_held_out_rows_that_were_targets_are_told(files: Path) -> None:
     write_texts(files / "held_out.jsonl", [*HELD_OUT, TARGET[1]])
     select(files, "--top-k", "5")
     assert evaluated(files)["notes"] == [
-        "held-out rows that equal target rows, by which the selection was made: 1; they may make the verdict an "
-        "illusion, leave them out"
+        "held-out rows that equal target rows or are within one, by which the selection was made: 1; they may make the "
+        "verdict an illusion, hold others out"
     ]
     (files / "target.jsonl").unlink()
     assert evaluated(files)["notes"] == [
@@ -208,6 +208,26 @@ def test_a_changed_list_of_rows_is_refused(files: Path) -> None:
     assert refused(files, "out", "--held-out", "held_out.jsonl") == (
         "out/selection.jsonl: not the file that its manifest describes: it was changed or damaged; select again"
     )
+
+
+def test_changed_texts_of_the_rows_are_refused(files: Path) -> None:
+    select(files, "--top-k", "5")
+    path = files / "out" / "selected.jsonl"
+    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
+    assert refused(files, "out", "--held-out", "held_out.jsonl") == (
+        "out/selected.jsonl: not the file that its manifest describes: it was changed or damaged; select again"
+    )
+
+
+def test_copies_that_joint_selection_left_out_are_drawn_by_neither_way(files: Path) -> None:
+    source = [*SOURCE, SOURCE[4], SOURCE[4], TARGET[0]]
+    write_texts(files / "source.jsonl", source)
+    select(files, "--cover", "--top-k", "5")
+    found = evaluated(files)
+    assert found["pool_rows"] == len(SOURCE)
+    chosen = zipfit.cover(source, TARGET, top_k=5)
+    result = zipfit.evaluate(source, chosen, HELD_OUT, target=TARGET)
+    assert json.loads(json.dumps(result.to_dict())) == found
 
 
 def test_rows_by_standard_input_cannot_be_compared(files: Path) -> None:

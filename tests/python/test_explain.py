@@ -55,9 +55,13 @@ def test_a_row_of_a_run_is_explained_by_its_number_or_its_rank(files: Path, metr
     order = zipfit.rank(SOURCE, TARGET, metric=metric).order.tolist()
     expected = zipfit.Scorer(TARGET, metric=metric).explain(SOURCE[order[1]]).to_dict()
     by_rank = explained(files, "--rank", "1")
-    assert by_rank == {"row": order[1], "rank": 1, "chosen": 2, "note": None} | json.loads(json.dumps(expected))
+    place = {"row": order[1], "file": "source.jsonl", "line": order[1] + 1, "id": f"source-{order[1]}"}
+    known = {"rank": 1, "chosen": 2, "note": None, "cover": None}
+    assert by_rank == place | known | json.loads(json.dumps(expected))
     assert explained(files, "--row", str(order[1])) == by_rank
-    assert explained(files, "--row", str(order[3]))["rank"] is None
+    other = explained(files, "--row", str(order[3]))
+    assert (other["rank"], other["file"], other["line"]) == (None, "source.jsonl", order[3] + 1)
+    assert "id" not in other
 
 
 def test_a_row_that_was_scored_only_and_one_chosen_jointly_are_explained_too(files: Path) -> None:
@@ -67,7 +71,34 @@ def test_a_row_that_was_scored_only_and_one_chosen_jointly_are_explained_too(fil
     select(files, "--cover", "--top-k", "2", "--overwrite")
     found = explained(files, "--rank", "0")
     assert found["metric"] == "gain"
-    assert found["note"] == "rows were chosen jointly, by no score of each; what follows is its gain"
+    first = json.loads((files / "out" / "selection.jsonl").read_text("utf-8").splitlines()[0])
+    assert found["cover"] == {"score": first["score"], "coverage": first["coverage"]}
+    assert found["note"] == (
+        f"chosen jointly, as it added {first['score']:.4g} per byte and the coverage became {first['coverage']:.3f}; "
+        "what follows is its gain, which had no part in that"
+    )
+    left = next(row for row in range(len(SOURCE)) if explained(files, "--row", str(row))["rank"] is None)
+    found = explained(files, "--row", str(left))
+    assert found["cover"] is None
+    assert found["note"] == "rows were chosen jointly; what follows is its gain, which had no part in that"
+
+
+def test_a_row_of_several_files_or_of_parquet_is_said_to_be_where_it_lies(files: Path) -> None:
+    (files / "more.jsonl").write_text('\n{"text": "\u202e", "id": "\\u202e"}\n', "utf-8")
+    run = zipfit_cli(
+        "select", "source.jsonl", "more.jsonl", "--target", "target.jsonl", "--top-k", "5", "-o", "two", cwd=files
+    )
+    assert run.returncode == 0, run.stderr
+    for way in (("--row", "4"), ("--rank", "4")):
+        said = zipfit_cli("explain", "two", *way, cwd=files).stdout
+        assert said.startswith('row 4 (more.jsonl:2, id "\\u202e"), rank 4 of 5 chosen\n')
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"text": SOURCE}), files / "source.parquet", row_group_size=3)
+    run = zipfit_cli("score", "source.parquet", "--target", "target.jsonl", "-o", "scored", cwd=files)
+    assert run.returncode == 0, run.stderr
+    said = zipfit_cli("explain", "scored", "--row", "3", cwd=files).stdout
+    assert said.startswith("row 3 (source.parquet, row group 1, index 0)\nscore ")
 
 
 def test_the_coverage_of_chosen_rows_is_told_by_row_and_by_target(files: Path) -> None:
@@ -107,11 +138,12 @@ def test_people_read_it_in_a_terminal_and_foreign_text_cannot_move_the_cursor(fi
     assert shown in run.stdout
     plain = zipfit_cli("explain", "out", "--rank", "0", cwd=files).stdout
     assert "\x1b" not in plain
-    assert plain.startswith("row 0, rank 0 of 1 chosen\ngain ")
+    assert plain.startswith("row 0 (source.jsonl:1), rank 0 of 1 chosen\ngain ")
     assert "    28 bytes, target 0      def mean(values): return sum\n" in plain
     whole = zipfit_cli("explain", "out", cwd=files).stdout.splitlines()
     assert "of the target (" in whole[0]
-    assert "lie in substrings of 12 bytes or more that one of the 1 chosen rows holds" in whole[0]
+    assert "lie in substrings of 12 bytes or more that the chosen row holds" in whole[0]
+    assert not any("shorter than 12" in line for line in whole)
     assert any(line.startswith("  rank 0      row 0") for line in whole)
 
 
@@ -137,6 +169,19 @@ def test_rows_and_runs_that_are_not_there_are_refused(files: Path) -> None:
     select(files, "--overwrite", command="score")
     no_rows = "out: scores are here, but no rows were chosen; choose some by zipfit select --scores"
     assert refused(files, "out") == no_rows
+    assert refused(files, "out", "--rank", "0") == no_rows
+
+
+def test_targets_too_short_to_be_covered_are_counted_apart(files: Path) -> None:
+    (files / "target.jsonl").write_text('{"text": "hello"}\n{"text": "yes"}\n', "utf-8")
+    select(files, "--top-k", "1")
+    run = zipfit_cli("explain", "out", cwd=files)
+    assert run.stdout.splitlines()[:2] == [
+        "0.0% of the target (0 of 8 bytes in 2 texts) lie in substrings of 12 bytes or more that the chosen row holds",
+        "2 targets shorter than 12 bytes, which nothing can cover",
+    ]
+    assert explained(files)["too_short"] == [0, 1]
+    assert explained(files)["lacking"] == []
 
 
 def test_a_rejected_row_has_nothing_to_explain(files: Path) -> None:
@@ -219,4 +264,4 @@ def test_a_row_that_was_left_out_says_why(files: Path) -> None:
     }
     select(files, "--cover", *options, "--overwrite")
     note = explained(files, "--row", "5")["note"]
-    assert str(note).startswith("it was left out, as it equals target 0; rows were chosen jointly, ")
+    assert str(note).startswith("it was left out, as it equals target 0; rows were chosen jointly; ")

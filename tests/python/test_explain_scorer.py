@@ -119,8 +119,8 @@ def test_the_score_is_told_in_words() -> None:
     )
     gain = zipfit.rank(ROWS, EXAMPLES, metric="gain").scores[3]
     assert meaning(ROWS[3], metric="gain") == (
-        f"gain {gain:.4f}: with the 3 targets as its dictionary, zstd-3 needs {round(gain * 37)} bytes less for the "
-        f"row, which has 37, {zipfit.compressed_size(ROWS[3], 'zstd-3')} compressed by itself"
+        f"gain {gain:.4f}: zstd-3 makes {zipfit.compressed_size(ROWS[3], 'zstd-3')} bytes of the row's 37, and "
+        f"{round(gain * 37)} less with the 3 targets as its dictionary"
     )
 
 
@@ -141,3 +141,20 @@ def test_an_empty_target_is_covered_and_no_rows_cover_nothing() -> None:
     found = explain.explain_selection(*texts)
     assert found.covered_by_target == (1.0, 0.0)
     assert (found.covered, found.best(5), found.lacking(1)) == (0.0, [], [(1, 0.0)])
+
+
+def test_targets_that_nothing_can_cover_are_not_what_the_pool_lacks() -> None:
+    target, chosen = (
+        zipfit._core.Texts.from_iterable(rows, "target") for rows in (["yes", "x" * 12, "y" * 11], ["yes"])
+    )
+    found = explain.explain_selection(target, chosen)
+    assert found.too_short == (0, 2)
+    assert found.lacking(5) == [(1, 0.0)]
+
+
+def test_a_text_that_is_shared_twice_is_named_once() -> None:
+    why = zipfit.Scorer(["shared words, these"]).explain("shared words, these | shared words, these | shared words, ab")
+    assert [piece.text for piece in why.pieces].count("shared words, these") == 2
+    assert [piece.text for piece in why.longest()] == ["shared words, these", "shared words, "]
+    assert [piece.start for piece in why.longest()] == [0, 44]
+    assert [piece.text for piece in why.longest(1)] == ["shared words, these"]
