@@ -277,7 +277,11 @@ def main() -> None:
     parser.add_argument("--main-budget-bytes", type=_positive, default=400_000, help="that of the small network")
     parser.add_argument("--steps", type=_positive, default=48, help="of the pretrained model, each on 1,024 tokens")
     parser.add_argument(
-        "--more-steps", type=_positive, nargs="*", default=[4, 8, 12, 24, 96], help="of other runs of it, without a curve"
+        "--more-steps",
+        type=_positive,
+        nargs="*",
+        default=[4, 8, 12, 24, 96],
+        help="of other runs of it, without a curve",
     )
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
     parser.add_argument(

@@ -183,11 +183,17 @@ def runs_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[
 
 def verdicts(results: Iterable[Result], task: str, way: str) -> dict[int, float]:
     """Bits per byte of all test rows by the steps of the run, the fewest first; the mean over the seeds."""
-    of_way: dict[int, list[float]] = defaultdict(list)
+    of_way = [result for result in results if (result["task"], result["way"]) == (task, way)]
+    return {steps: float(np.mean(values)) for steps, values in _by_length(of_way).items()}
+
+
+def _by_length(results: Iterable[Result]) -> dict[int, list[float]]:
+    """Bits per byte of the runs of one task and way, by their steps, the fewest first; one value a seed."""
+    found: dict[int, list[float]] = defaultdict(list)
     for result in results:
-        if (result["task"], result["way"]) == (task, way) and "steps" in result:
-            of_way[result["steps"]].append(result["bits per byte"])
-    return {steps: float(np.mean(of_way[steps])) for steps in sorted(of_way)}
+        if "steps" in result:
+            found[result["steps"]].append(result["bits per byte"])
+    return dict(sorted(found.items()))
 
 
 def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence[str], steps: int) -> str:
@@ -253,12 +259,9 @@ def plot(results: Sequence[Result], curve_steps: int, ways: Sequence[str], path:
         of_task = [result for result in found if result["task"] == task]
         for number, way in enumerate(drawn):
             of_way = [result for result in of_task if result["way"] == way]
-            runs: dict[int, list[float]] = defaultdict(list)
-            for result in of_way:
-                runs[result["steps"]].append(result["bits per byte"])
             curves = [_curve(result) for result in of_way if "curve" in result and result["steps"] == curve_steps]
             within = {step: [curve[step] for curve in curves] for step in (curves[0] if curves else ())}
-            for panel, values in ((above, dict(sorted(runs.items()))), (below, within)):
+            for panel, values in ((above, _by_length(of_way)), (below, within)):
                 means = [np.mean(value) for value in values.values()]
                 panel.plot(list(values), means, marker="o", markersize=3, color=color(number), label=way)
                 low, high = ([end(value) for value in values.values()] for end in (min, max))

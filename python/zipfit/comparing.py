@@ -81,7 +81,8 @@ class Comparison:
         if not held_out.total_bytes:
             raise ParameterError(NO_BYTES)
         budget = _checked_budget(rows, sizes)
-        self._few = [f"held-out rows: {len(held_out)}; {FEW_ROWS}"] if len(held_out) < ENOUGH_ROWS else []
+        # Empty rows say nothing.
+        self._telling = int(np.count_nonzero(held_out.sizes()))
         self._seeds = tuple((seed + draw) % 2**64 for draw in range(seeds))
         eligible = np.arange(len(sizes)) if where is None else np.flatnonzero(where)
         self._pool = len(eligible), int(sizes[eligible].sum())
@@ -171,6 +172,7 @@ class Comparison:
         selection = judged("selection")
         low, high = selection.interval
         names = [f"random {number}" for number in self._seeds]
+        few = [f"held-out rows: {self._telling}; {FEW_ROWS}"] if self._telling < ENOUGH_ROWS else []
         return Evaluation(
             verdict=self._verdict(low, high),
             held_out_rows=len(self._held_out),
@@ -188,11 +190,11 @@ class Comparison:
             ),
             shortest=judged("shortest"),
             pool=judged("pool") if "pool" in self._arms else None,
-            notes=(*self.illusions, *self._few, *notes),
+            notes=(*self.illusions, *few, *notes),
         )
 
     def _verdict(self, low: float, high: float) -> str:
-        if np.count_nonzero(self._held_out.sizes()) == 1:
+        if self._telling == 1:
             return UNDECIDED
         return BETTER if high < 0 else WORSE if low > 0 else NO_BETTER
 
