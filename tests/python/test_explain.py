@@ -92,6 +92,9 @@ def test_a_row_of_several_files_or_of_parquet_is_said_to_be_where_it_lies(files:
     for way in (("--row", "4"), ("--rank", "4")):
         said = zipfit_cli("explain", "two", *way, cwd=files).stdout
         assert said.startswith('row 4 (more.jsonl:2, id "\\u202e"), rank 4 of 5 chosen\n')
+    run = zipfit_cli("score", "source.jsonl", "more.jsonl", "--target", "target.jsonl", "-o", "three", cwd=files)
+    assert run.returncode == 0, run.stderr
+    assert zipfit_cli("explain", "three", "--row", "4", cwd=files).stdout.startswith("row 4 (more.jsonl:2)\nscore ")
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.table({"text": SOURCE}), files / "source.parquet", row_group_size=3)
