@@ -94,11 +94,15 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
 
 
 def of_record(record: Path, made_of: Mapping[str, Any]) -> list[Result]:
-    """Judged results of a record, which must be of the same pool and tasks."""
-    found = json.loads(record.read_text(encoding="utf-8"))
-    if found["made of"] != made_of:
-        sys.exit(f"{record} is of another source, tasks, kinds or rows")
-    return list(found["results"])
+    """Judged results of a record, which must be of the same pool and tasks; of its several reports the newest ones."""
+    text = record.read_text(encoding="utf-8").strip()
+    found: list[Result] = []
+    while text:
+        report, end = json.JSONDecoder().raw_decode(text)
+        if report["made of"] != made_of:
+            sys.exit(f"{record} is of another source, tasks, kinds or rows")
+        found, text = merged(found, report["results"]), text[end:].lstrip()
+    return found
 
 
 def merged(earlier: Iterable[Result], later: Iterable[Result]) -> list[Result]:

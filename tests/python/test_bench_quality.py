@@ -87,3 +87,11 @@ def test_later_results_replace_those_of_a_record_of_the_same_texts(results: Any,
     assert results.merged(earlier, later) == later
     with pytest.raises(SystemExit, match="is of another source, tasks, kinds or rows"):
         results.of_record(record, {"rows": 4})
+
+
+def test_a_record_to_which_a_report_was_appended_is_read_to_its_end(results: Any, tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    first, second = [result("gain", 4, 1.9), result("cover", 4, 1.6)], [result("gain", 4, 1.7)]
+    reports = [json.dumps({"made of": {"rows": 3}, "results": found}, indent=2) + "\n" for found in (first, second)]
+    record.write_text("".join(reports), "utf-8")
+    assert results.of_record(record, {"rows": 3}) == [second[0], first[1]]
