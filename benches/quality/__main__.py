@@ -68,6 +68,9 @@ SMALL_SEEDS = 3
 TOKENS_A_STEP = 1024
 """pretrained.CONTEXT * pretrained.BATCH; a row may have as many tokens as there are steps for."""
 
+LEARNING_RATE = 1e-4
+"""Of the pretrained model, at its highest. Another makes another judge, with tables of its own."""
+
 PRETRAINED_WAYS = (
     "random",
     "BM25",
@@ -128,20 +131,21 @@ class Bench:
             return
         from benches.quality.pretrained import evaluated
 
-        main, model = self.options.steps, self.pretrained
+        main, rate, model = self.options.steps, self.options.learning_rate, self.pretrained
+        judge = "pretrained" if rate == LEARNING_RATE else f"pretrained, learning rate {rate:g}"
 
         def work(way: Way, seed: int, steps: int) -> results.Result:
             texts, found = self._chosen(way, task, _tokens(steps))
             judged = evaluated(steps) if steps == main else ()
-            return found | model.run([text.decode() for text in texts], task.test(), steps, seed, judged)
+            return found | model.run([text.decode() for text in texts], task.test(), steps, seed, rate, judged)
 
         untrained = Way("untrained", "")
-        yield _entry("pretrained", task, _tokens(main), untrained, 0), lambda: model.untrained(task.test())
+        yield _entry(judge, task, _tokens(main), untrained, 0), lambda: model.untrained(task.test())
         for steps in dict.fromkeys((main, *self.options.more_steps)):
             for way in self.ways:
                 if way.name in self.options.pretrained_way:
                     for seed in [way.seed] if way.method == "random" else range(self.options.pretrained_seeds):
-                        entry = _entry("pretrained", task, _tokens(steps), way, seed)
+                        entry = _entry(judge, task, _tokens(steps), way, seed)
                         yield entry, partial(work, way, seed, steps)
 
     def tell_left_out(self) -> None:
@@ -238,14 +242,20 @@ def tell(found: list[results.Result], made_of: dict[str, Any], options: argparse
 def tables(found: list[results.Result], options: argparse.Namespace) -> str:
     """What all judges say that have said something, as Markdown."""
     parts = []
-    for name in [name for name in JUDGES if any(entry["judge"] == name for entry in found)]:
-        parts += [f"## {JUDGES[name]}", results.tables(found, name, ["untrained", *NAMES])]
-        if name == "pretrained":
+    for name in sorted({result["judge"] for result in found}, key=_rank):
+        first, *rest = name.split(", ", 1)
+        parts += [f"## {', '.join([JUDGES[first], *rest])}", results.tables(found, name, ["untrained", *NAMES])]
+        if first == "pretrained":
             goals = ("random", "DSIR")
             runs = [result for result in found if result["judge"] == name]
             parts.append(results.runs_needed(runs, NAMES, goals, options.steps))
             parts.append(results.steps_needed(runs, NAMES, goals, options.steps))
     return "\n\n".join([part for part in parts if part] + [results.LEGEND])
+
+
+def _rank(judge: str) -> tuple[int, str]:
+    """Judges as in `JUDGES`, and one at several learning rates side by side."""
+    return list(JUDGES).index(judge.split(",")[0]), judge
 
 
 def main() -> None:
@@ -282,6 +292,9 @@ def main() -> None:
         nargs="*",
         default=[4, 8, 12, 24, 96],
         help="of other runs of it, without a curve",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=LEARNING_RATE, help="of it, at its highest (default: %(default)s)"
     )
     parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
     parser.add_argument(

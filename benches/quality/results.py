@@ -81,7 +81,7 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
     for result in found:
         of_task = np.array(sizes[result["task"]], np.int64)
         kept = {name: value for name, value in result.items() if name != "bits"}
-        if result["judge"] == "pretrained":
+        if result["judge"].startswith("pretrained"):
             # They are few, and hours of work.
             kept["bits"] = [round(value, 2) for value in result["bits"]]
         kept["bits per byte"] = round(math.fsum(result["bits"]) / int(of_task.sum()), 4)
