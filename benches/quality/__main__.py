@@ -137,7 +137,8 @@ class Bench:
         def work(way: Way, seed: int, steps: int) -> results.Result:
             texts, found = self._chosen(way, task, _tokens(steps))
             judged = evaluated(steps) if steps == main else ()
-            return found | model.run([text.decode() for text in texts], task.test(), steps, seed, rate, judged)
+            read = [text.decode() for text in texts]
+            return found | model.run(read, task.test(), steps, seed, judged=judged, learning_rate=rate)
 
         untrained = Way("untrained", "")
         yield _entry(judge, task, _tokens(main), untrained, 0), lambda: model.untrained(task.test())
@@ -243,8 +244,8 @@ def tables(found: list[results.Result], options: argparse.Namespace) -> str:
     """What all judges say that have said something, as Markdown."""
     parts = []
     for name in sorted({result["judge"] for result in found}, key=_rank):
-        first, *rest = name.split(", ", 1)
-        parts += [f"## {', '.join([JUDGES[first], *rest])}", results.tables(found, name, ["untrained", *NAMES])]
+        first, comma, rate = name.partition(",")
+        parts += [f"## {JUDGES[first]}{comma}{rate}", results.tables(found, name, ["untrained", *NAMES])]
         if first == "pretrained":
             goals = ("random", "DSIR")
             runs = [result for result in found if result["judge"] == name]
@@ -255,7 +256,7 @@ def tables(found: list[results.Result], options: argparse.Namespace) -> str:
 
 def _rank(judge: str) -> tuple[int, str]:
     """Judges as in `JUDGES`, and one at several learning rates side by side."""
-    return list(JUDGES).index(judge.split(",")[0]), judge
+    return list(JUDGES).index(judge.partition(",")[0]), judge
 
 
 def main() -> None:

@@ -76,6 +76,7 @@ class Judge:
         test: Sequence[str],
         steps: int,
         seed: int,
+        *,
         learning_rate: float,
         judged: Sequence[int] = (),
     ) -> dict[str, Any]:

@@ -79,6 +79,14 @@ def test_budgets_are_told_from_the_smallest(results: Any) -> None:
     assert "| random | 1.600 ± 0.100 |" in table
 
 
+def test_a_model_at_another_learning_rate_is_another_judge(results: Any) -> None:
+    other = [entry | {"judge": "pretrained, learning rate 0.0002", "bits": [8.0]} for entry in FOUND[:1]]
+    found = results.judged([*other, *(entry | {"bits": [16.0]} for entry in FOUND[:1])], {"T": [8]})
+    assert [(entry["bits per byte"], entry["bits"]) for entry in found] == [(1.0, [8.0]), (2.0, [16.0])]
+    tables = [results.tables(found, entry["judge"], ("untrained",)) for entry in found]
+    assert ["1.000" in table for table in tables] == [True, False]
+
+
 def test_later_results_replace_those_of_a_record_of_the_same_texts(results: Any, tmp_path: Path) -> None:
     record = tmp_path / "record.json"
     record.write_text(json.dumps({"made of": {"rows": 3}, "results": [result("gain", 4, 1.9)]}), "utf-8")
