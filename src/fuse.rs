@@ -12,8 +12,9 @@ use crate::error::{Error, Result, Side};
 
 /// The weighted mean of the percentile ranks of each row, NaN for rows that `keep` leaves out.
 ///
-/// With weights `w_1` to `w_k` and percentile ranks `p_1` to `p_k`, in this order: s = 0, s += `w_i` * `p_i` for each
-/// ranking, s / (`w_1` + ... + `w_k`).
+/// With weights `w_1` to `w_k`, each over the largest of them, and percentile ranks `p_1` to `p_k`, in this order: s = 0,
+/// s += `w_i` * `p_i` for each ranking, s / (`w_1` + ... + `w_k`). As only their ratios count, weights of any size
+/// give what they should.
 ///
 /// `rankings` has for each ranking its weight, finite and not negative, and its scores, one a row, of which those kept
 /// are finite.
@@ -33,7 +34,7 @@ pub fn fuse(rankings: &[(f64, &[f64])], keep: Option<&[bool]>) -> Result<Vec<f64
     let Some((_, first)) = rankings.first() else {
         return Err(Error::parameter("there are no rankings to fuse"));
     };
-    let mut total = 0.0;
+    let mut largest = 0.0_f64;
     for (number, (weight, scores)) in rankings.iter().enumerate() {
         if !(weight.is_finite() && *weight >= 0.0) {
             return Err(Error::parameter(format!(
@@ -44,10 +45,10 @@ pub fn fuse(rankings: &[(f64, &[f64])], keep: Option<&[bool]>) -> Result<Vec<f64
             let message = format!("ranking {number} has {} rows, ranking 0 has {}", scores.len(), first.len());
             return Err(Error::parameter(message));
         }
-        total += weight;
+        largest = largest.max(*weight);
     }
-    if !(total > 0.0 && total.is_finite()) {
-        return Err(Error::parameter(format!("weights sum to {total}; expected a finite sum above 0")));
+    if largest == 0.0 {
+        return Err(Error::parameter("all weights are 0; expected at least one above 0"));
     }
     let mut sums: Vec<f64> = vec![0.0; first.len()];
     let mut kept: Vec<u32> = Vec::new();
@@ -58,8 +59,11 @@ pub fn fuse(rankings: &[(f64, &[f64])], keep: Option<&[bool]>) -> Result<Vec<f64
             sums[row] = f64::NAN;
         }
     }
+    let mut total = 0.0;
     for (weight, scores) in rankings {
-        add_percentiles(&mut sums, &mut kept, scores, *weight)?;
+        let weight = weight / largest;
+        add_percentiles(&mut sums, &mut kept, scores, weight)?;
+        total += weight;
     }
     for sum in &mut sums {
         *sum /= total;
@@ -148,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn only_ratios_of_weights_count_however_small_or_large_they_are() {
+        let (one, other) = ([0.1, 0.5, 0.3], [3.0, 2.0, 1.0]);
+        let fused = |first: f64, second: f64| fuse(&[(first, &one), (second, &other)], None).unwrap();
+        assert_eq!(fused(5e-324, 5e-324), fused(1.0, 1.0));
+        assert_eq!(fused(f64::MAX, f64::MAX / 4.0), fused(4.0, 1.0));
+    }
+
+    #[test]
     fn what_cannot_be_fused_is_refused() {
         let scores: (f64, &[f64]) = (1.0, &[1.0, 2.0]);
         let message = |rankings: &[(f64, &[f64])]| fuse(rankings, None).unwrap_err().to_string();
@@ -155,7 +167,7 @@ mod tests {
         assert_eq!(message(&[scores, (1.0, &[1.0])]), "ranking 1 has 1 rows, ranking 0 has 2");
         assert_eq!(message(&[(-1.0, scores.1)]), "weight 0 is -1; weights must be finite and at least 0");
         assert_eq!(message(&[scores, (f64::NAN, scores.1)]), "weight 1 is NaN; weights must be finite and at least 0");
-        assert_eq!(message(&[(0.0, scores.1)]), "weights sum to 0; expected a finite sum above 0");
+        assert_eq!(message(&[(0.0, scores.1)]), "all weights are 0; expected at least one above 0");
         let infinite = message(&[scores, (1.0, &[0.0, f64::INFINITY])]);
         assert_eq!(infinite, "source row 1: score is inf; scores must be finite numbers");
     }

@@ -204,7 +204,7 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
     """Steps after which each way's model was as good as those of each goal became, as Markdown.
 
     The paper's headline. The goal is the lowest point of the goal's curve, the mean of its seeds; a way reaches it at
-    the first step at which its own curve is that low. A goal that ends above the untrained model is none; nothing
+    the first step at which its own curve is that low. A goal that is never below the untrained model is none; nothing
     without a goal. The results are those of the pretrained judge; only runs of `steps` steps count.
     """
     found = [result for result in results if result.get("steps", steps) == steps]
@@ -213,7 +213,7 @@ def steps_needed(results: Iterable[Result], ways: Sequence[str], goals: Sequence
         untrained = next((r["few rows"] for r in found if r["task"] == task and "few rows" in r), np.inf)
         for goal in goals:
             values = list(mean_curve(found, task, goal).values())
-            if values and values[-1] < untrained:
+            if values and min(values) < untrained:
                 columns.append((task, goal, min(values)))
     if not columns:
         return ""

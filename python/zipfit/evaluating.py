@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from zipfit import _core
 from zipfit.checks import Where, bar_if, checked_seed, checked_where, numbers, whole_number
 from zipfit.comparing import Comparison
 from zipfit.covering import Cover
@@ -78,8 +79,8 @@ def evaluate(
     Raises
     ------
     ParameterError
-        A selection without a row or a byte, with a row twice, or with one that is not in the source; held-out rows
-        without a byte; `seeds` below 2.
+        A selection without a row or a byte, with a row twice, or with one that is not in the source; a `Selection` out
+        of other rows than those of the source, or of another order; held-out rows without a byte; `seeds` below 2.
     BadRowError, InvalidTextError, TextTypeError
         As in `rank`.
 
@@ -106,7 +107,7 @@ def evaluate(
     held_out_text = resolve_target_text(held_out, held_out_text, text)
     held = to_texts(held_out, text=held_out_text, side="held_out", threads=threads)
     sources = to_texts(source, text=text, side="source", threads=threads)
-    rows = _chosen(selection, len(sources))
+    rows = _chosen(selection, sources)
     mask, _ = checked_where(where, len(sources))
     notes = []
     if isinstance(selection, Cover):
@@ -132,13 +133,19 @@ def checked_seeds(value: Any) -> int:
     return whole_number(value, "seeds", at_least=_MIN_SEEDS)
 
 
-def _chosen(selection: Selection | ArrayLike, total: int) -> NDArray[np.int64]:
+def _chosen(selection: Selection | ArrayLike, sources: _core.Texts) -> NDArray[np.int64]:
     """Return the rows that are selected, which are rows of the source, each once."""
+    total = len(sources)
     if isinstance(selection, Selection):
         ranked = selection.provenance["sources"]
         if ranked != total:
             message = f"source has {total} rows but {ranked} were ranked; pass the source that was ranked"
             raise ParameterError(message)
+        # Scores of another origin do not know the texts.
+        hashed = selection.provenance.get("source_sha256")
+        if hashed is not None and hashed != sources.sha256():
+            message = f"the {total} rows of the source are not those that were ranked, or in another order"
+            raise ParameterError(f"{message}; pass the source that was ranked")
         return selection.rows
     if isinstance(selection, Ranking):
         raise ParameterError("selection is a Ranking, of all rows; choose some, as by its top_k or within")

@@ -54,15 +54,25 @@ def fuse(*rankings: Ranking, weights: Sequence[float] | None = None) -> Ranking:
     if not rankings:
         raise ParameterError("fuse needs at least one ranking")
     source = _check_same_rows(rankings)
-    checked = [1.0] * len(rankings) if weights is None else [real_number(weight, "weights") for weight in weights]
-    if len(checked) != len(rankings):
-        raise ParameterError(f"weights: {len(checked)} entries; expected one a ranking, {len(rankings)}")
+    checked = _checked_weights(weights, len(rankings))
     where = _eligible_in_all(rankings)
     scores = _core.fuse([(weight, ranking.scores) for weight, ranking in zip(checked, rankings, strict=True)], where)
     sizes = next((ranking.sizes for ranking in rankings if ranking.sizes is not None), None)
     parts = [ranking.provenance for ranking in rankings]
     provenance: dict[str, Any] = {"version": _core.__version__, "fused": parts, "weights": checked} | source
     return Ranking.of_table(scores, sizes, where, provenance)
+
+
+def _checked_weights(weights: Any, expected: int) -> list[float]:
+    """Return one weight a ranking; of a mapping it is not clear which is whose."""
+    if weights is None:
+        return [1.0] * expected
+    if isinstance(weights, str) or not isinstance(weights, Sequence | np.ndarray):
+        raise ParameterError(f"weights must be a sequence of numbers, one a ranking, got {weights!r}")
+    checked = [real_number(weight, "weights") for weight in weights]
+    if len(checked) != expected:
+        raise ParameterError(f"weights: {len(checked)} entries; expected one a ranking, {expected}")
+    return checked
 
 
 def _eligible_in_all(rankings: Sequence[Ranking]) -> NDArray[np.bool_] | None:

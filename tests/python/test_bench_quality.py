@@ -40,6 +40,7 @@ FOUND = [
     result("cover", 4, 1.6),
     result("gain", 8, 1.8, curve={"4": 1.7, "8": 1.55}),
     result("worse", 8, 2.1, curve={"4": 1.9, "8": 1.95}),
+    result("passing", 8, 2.1, curve={"4": 1.55, "8": 1.95}),
     # An older run of another length, with a curve: it is in no curve of runs of 8 steps.
     result("cover", 16, 1.0, curve={"4": 0.1, "16": 0.1}),
 ]
@@ -64,6 +65,16 @@ def test_the_first_step_as_low_as_the_lowest_of_the_goal_is_told(results: Any) -
         "| random | 8 of 8 |",
         "| cover | 4 of 8 |",
         "| gain | not in 8 |",
+    ]
+
+
+def test_a_goal_whose_lowest_point_is_not_its_end_is_a_goal(results: Any) -> None:
+    table = results.steps_needed(FOUND, ("cover", "passing"), ("worse", "passing"), 8)
+    assert table.splitlines() == [
+        "| steps to the lowest of | passing, T: 1.550 |",
+        "| --- | --- |",
+        "| cover | 4 of 8 |",
+        "| passing | 4 of 8 |",
     ]
 
 

@@ -147,6 +147,14 @@ def test_a_selection_and_its_rows_give_the_same() -> None:
     assert zipfit.evaluate(SOURCE, picked, HELD_OUT) == zipfit.evaluate(SOURCE, [0, 2], HELD_OUT)
 
 
+def test_a_selection_out_of_other_rows_is_refused() -> None:
+    picked = zipfit.rank(SOURCE, ["def half(x): return x / 2"]).top_k(2)
+    assert zipfit.evaluate(SOURCE, picked, HELD_OUT) == zipfit.evaluate(tuple(SOURCE), picked.rows, HELD_OUT)
+    message = "the 5 rows of the source are not those that were ranked, or in another order; pass the source that was"
+    with pytest.raises(zipfit.errors.ParameterError, match=message):
+        zipfit.evaluate(SOURCE[::-1], picked, HELD_OUT)
+
+
 def test_the_whole_pool_is_read_only_if_it_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zipfit.comparing.WHOLE_POOL_BYTES", 10)
     assert zipfit.evaluate(SOURCE, [0], HELD_OUT).pool is None

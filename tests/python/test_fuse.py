@@ -44,6 +44,8 @@ def test_the_scale_of_scores_does_not_matter_but_their_order_does() -> None:
         zipfit.fuse(one, other, weights=(3, 1)).scores
     )
     assert zipfit.fuse(one, other, weights=(0, 1)).order.tolist() == [0, 1, 2, 3]
+    for alike in ([5e-324, 5e-324], [1e308, 1e308], np.array([7, 7])):
+        assert zipfit.fuse(one, other, weights=alike).scores.tolist() == [0.5] * 4
 
 
 def test_a_fused_ranking_knows_sizes_and_chooses_like_any_other(tmp_path: Path) -> None:
@@ -109,7 +111,11 @@ def test_rankings_that_cannot_be_fused_are_refused() -> None:
     assert message(one, one, weights=[1]) == "weights: 1 entries; expected one a ranking, 2"
     assert message(one, weights=["much"]) == "weights must be a number, got 'much'"
     assert message(one, one, weights=[1, -1]) == "weight 1 is -1; weights must be finite and at least 0"
-    assert message(one, one, weights=[0, 0]) == "weights sum to 0; expected a finite sum above 0"
+    assert message(one, one, weights=[0, 0]) == "all weights are 0; expected at least one above 0"
+    wanted = "weights must be a sequence of numbers, one a ranking, got"
+    assert message(one, one, weights=1) == f"{wanted} 1"
+    assert message(one, one, weights={1: 2, 3: 4}) == f"{wanted} {{1: 2, 3: 4}}"
+    assert message(one, one, weights="12") == f"{wanted} '12'"
 
 
 def test_no_rows_fuse_to_no_rows() -> None:
