@@ -60,6 +60,9 @@ JUDGES = {
 NAMES = tuple(dict.fromkeys(way.name for way in WAYS))
 """Of the ways, as in the tables."""
 
+EXAMPLES = "the examples themselves"
+"""Of the task, read instead of rows of the pool: no choice, but what rows just like them would give."""
+
 TITLE = "# What every judge says of every way\n\nWritten by `python -m benches.quality`: [quality.md](quality.md)."
 
 SMALL_SEEDS = 3
@@ -140,9 +143,13 @@ class Bench:
             read = [text.decode() for text in texts]
             return found | model.run(read, task.test(), steps, seed, judged=judged, learning_rate=rate)
 
-        untrained = Way("untrained", "")
+        def learn(steps: int) -> results.Result:
+            return model.run(task.target(), task.test(), steps, 0, learning_rate=rate)
+
+        untrained, examples = Way("untrained", ""), Way(EXAMPLES, "")
         yield _entry(judge, task, _tokens(main), untrained, 0), lambda: model.untrained(task.test())
         for steps in dict.fromkeys((main, *self.options.more_steps)):
+            yield _entry(judge, task, _tokens(steps), examples, 0), partial(learn, steps)
             for way in self.ways:
                 if way.name in self.options.pretrained_way:
                     for seed in [way.seed] if way.method == "random" else range(self.options.pretrained_seeds):
@@ -245,7 +252,7 @@ def tables(found: list[results.Result], options: argparse.Namespace) -> str:
     parts = []
     for name in sorted({result["judge"] for result in found}, key=_rank):
         first, comma, rate = name.partition(",")
-        parts += [f"## {JUDGES[first]}{comma}{rate}", results.tables(found, name, ["untrained", *NAMES])]
+        parts += [f"## {JUDGES[first]}{comma}{rate}", results.tables(found, name, ["untrained", EXAMPLES, *NAMES])]
         if first == "pretrained":
             goals = ("random", "DSIR")
             runs = [result for result in found if result["judge"] == name]
