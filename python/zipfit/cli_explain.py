@@ -42,7 +42,8 @@ def explain(
 
     With --row or --rank: the score in words, the nearest targets, the longest substrings that the row and a target
     share. Without: the share of the target that lies in substrings of 12 bytes or more that a chosen row holds, which
-    rows bring most of it, and which targets are covered least.
+    rows bring most of it, and which targets are covered least. Of a substring the first 200 bytes are printed, in
+    quotes; --json has all of it.
     """
 
     def work() -> int:
@@ -89,7 +90,7 @@ def _show_row(console: Console, explained: ExplainedRow, top: int) -> None:
         soft_wrap=True,
     )
     for piece in found.longest(top):
-        console.print(f"  {piece.length:4} bytes, target {piece.target:<6} {printable(piece.text)}", soft_wrap=True)
+        console.print(f"  {piece.length:4,} bytes, target {piece.target:<6} {found.quoted(piece)}", soft_wrap=True)
     console.print()
     _show_text(console, found)
 
@@ -98,10 +99,9 @@ def _show_text(console: Console, found: Explanation) -> None:
     """Print the text, what it shares with targets in colour."""
     from rich.text import Text
 
-    end_of_shown = min(SHOWN_BYTES, len(found.text))
-    while 0 < end_of_shown < len(found.text) and found.text[end_of_shown] & 0xC0 == 0x80:  # noqa: PLR2004 - in a character
-        end_of_shown -= 1
-    shown = found.text[:end_of_shown]
+    from zipfit.explain import beginning, counted
+
+    shown = beginning(found.text, SHOWN_BYTES)
     line, at = Text(), 0
     for start, length in sorted((piece.start, piece.length) for piece in found.pieces):
         for end, style in ((start, ""), (start + length, "bold green")):
@@ -110,31 +110,45 @@ def _show_text(console: Console, found: Explanation) -> None:
     line.append(printable(shown[at:].decode(errors="backslashreplace"), keep="\n\t"))
     console.print(line, soft_wrap=True)
     if len(found.text) > len(shown):
-        console.print(f"... and {len(found.text) - len(shown):,} bytes more")
+        console.print(f"... and {counted(len(found.text) - len(shown), 'byte')} more")
 
 
 def _show_selection(console: Console, found: ExplainedSelection) -> None:
     from zipfit.explain import counted
 
     covered = found.coverage
+    texts, size = counted(len(covered.covered_by_target), "text"), counted(covered.target_bytes, "byte")
+    if not covered.target_bytes:
+        console.print(f"the target ({texts}) has no bytes, so there is nothing to cover", soft_wrap=True)
+        return
+    if not covered.rows:
+        console.print(f"no rows were chosen, so nothing of the target ({size} in {texts}) is covered", soft_wrap=True)
+        return
     holder = "the chosen row" if covered.rows == 1 else f"one of the {covered.rows:,} chosen rows"
     console.print(
-        f"{covered.covered:.1%} of the target ({covered.covered_bytes:,} of {counted(covered.target_bytes, 'byte')} in "
-        f"{counted(len(covered.covered_by_target), 'text')}) lie in substrings of 12 bytes or more that "
-        f"{holder} holds",
+        f"{_percent(covered.covered)} of the target ({covered.covered_bytes:,} of {size} in {texts}) lie in substrings "
+        f"of 12 bytes or more that {holder} holds",
         soft_wrap=True,
     )
     if covered.too_short:
         short = counted(len(covered.too_short), "target")
         console.print(f"{short} shorter than 12 bytes, which nothing can cover", soft_wrap=True)
-    console.print("\nrows that bring most of it, bytes that no better row has:")
+    if found.best:
+        console.print("\nrows that bring most of it, bytes that no better row has:")
     for entry in found.best:
         console.print(f"  rank {entry['rank']:<6} row {entry['row']:<9} {entry['covers']:6,} bytes")
-    console.print("\ntargets that are covered least:")
+    if found.lacking:
+        console.print("\ntargets that are covered least:")
+    elif covered.covered_bytes:
+        console.print("\nall targets of 12 bytes or more are covered wholly")
     for entry in found.lacking:
-        console.print(
-            f"  target {entry['target']:<6} {entry['covered']:6.1%}  {printable(entry['begins'])}", soft_wrap=True
-        )
+        share = _percent(entry["covered"])
+        console.print(f"  target {entry['target']:<6} {share:>6}  {printable(entry['begins'])}", soft_wrap=True)
+
+
+def _percent(share: float) -> str:
+    """Return the share in percent, 100 only for all of it."""
+    return f"{share if share >= 1 else min(share, 0.999):.1%}"
 
 
 def printable(text: str, keep: str = "") -> str:

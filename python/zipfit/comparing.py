@@ -27,6 +27,8 @@ because real rows may differ more from each other."""
 
 FEW_ROWS = f"with fewer than {ENOUGH_ROWS} the interval may be narrower than it should be; give more"
 
+SAME_ROWS = "the whole pool was selected, so that random rows are the same rows and cannot differ; select fewer"
+
 NO_BYTES = "held_out has no bytes of text; there is nothing to judge by"
 
 _OVERLAP_WORDS = 13
@@ -88,6 +90,9 @@ class Comparison:
         self._pool = len(eligible), int(sizes[eligible].sum())
         if not self._pool[1]:
             raise ParameterError("no row with a byte of text is left to draw random rows from")
+        # Empty ones change nothing that is told.
+        selected, drawable = (np.sort(part[sizes[part] > 0]) for part in (rows, eligible))
+        self._is_whole_pool = np.array_equal(selected, drawable)
         by_size = eligible[np.argsort(sizes[eligible], kind="stable")]
         self._arms = {
             "selection": rows,
@@ -172,10 +177,14 @@ class Comparison:
         selection = judged("selection")
         low, high = selection.interval
         names = [f"random {number}" for number in self._seeds]
-        few = [f"held-out rows: {self._telling}; {FEW_ROWS}"] if self._telling < ENOUGH_ROWS else []
+        own = [SAME_ROWS] if self._is_whole_pool else []
+        if empty := len(self._held_out) - self._telling:
+            own.append(f"held-out rows without a byte: {empty:,}; they do not count")
+        if self._telling < ENOUGH_ROWS:
+            own.append(f"held-out rows: {self._telling}; {FEW_ROWS}")
         return Evaluation(
             verdict=self._verdict(low, high),
-            held_out_rows=len(self._held_out),
+            held_out_rows=self._telling,
             held_out_bytes=total,
             pool_rows=self._pool[0],
             pool_bytes=self._pool[1],
@@ -190,7 +199,7 @@ class Comparison:
             ),
             shortest=judged("shortest"),
             pool=judged("pool") if "pool" in self._arms else None,
-            notes=(*self.illusions, *few, *notes),
+            notes=(*self.illusions, *own, *notes),
         )
 
     def _verdict(self, low: float, high: float) -> str:

@@ -56,7 +56,7 @@ class Evaluation:
     "undecided" by one held-out row.
     """
     held_out_rows: int
-    """Different ones; empty ones, which say nothing, are among them."""
+    """Different ones that have a byte; the verdict is by these."""
     held_out_bytes: int
     pool_rows: int
     """Rows that random ones were drawn from."""

@@ -21,6 +21,13 @@ GAIN_NCD_COMPRESSOR = "gzip-9"
 PIECES = 20
 """Shared substrings of an explanation at most; the bytes that all of them take are told in any case."""
 
+SHOWN_OF_PIECE = 200
+"""Bytes of a shared substring that are printed, two or three lines of a terminal: enough to find it by. A row that is a
+copy of a target is one piece, however long, and would fill the terminal twice. `Explanation.to_dict` has all of it."""
+
+_CONTINUED = 3
+"""Bytes that may follow the first of a character in UTF-8."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Nearest:
@@ -105,6 +112,16 @@ class Explanation:
         first = {piece.text: piece for piece in reversed(self.pieces)}
         return [piece for piece in self.pieces if first[piece.text] is piece][:top]
 
+    def quoted(self, piece: Piece) -> str:
+        """Return how a piece begins, as a Python literal that nothing can move a terminal by, and how much follows.
+
+        In quotes, as blanks at its ends would not be seen, nor a line break be told from a backslash and an n.
+        """
+        whole = self.text[piece.start : piece.start + piece.length]
+        shown = beginning(whole, SHOWN_OF_PIECE)
+        more = f" ... and {counted(len(whole) - len(shown), 'byte')} more" if len(shown) < len(whole) else ""
+        return f"{shown.decode(errors='backslashreplace')!r}{more}"
+
     def __str__(self) -> str:
         lines = [self.meaning, f"nearest targets, by NCD ({self.ncd_compressor}):"]
         lines += [f"  target {near.target}: {near.ncd:.4f}" for near in self.nearest]
@@ -112,7 +129,7 @@ class Explanation:
             f"{self.shared_bytes:,} of {counted(self.size, 'byte')} lie in substrings of {_core.MIN_SHARED_BYTES} or "
             f"more that a target has too{'; the longest:' if self.pieces else ''}"
         )
-        lines += [f"  {piece.length} bytes, target {piece.target}: {piece.text!r}" for piece in self.longest()]
+        lines += [f"  {piece.length:,} bytes, target {piece.target}: {self.quoted(piece)}" for piece in self.longest()]
         return "\n".join(lines)
 
 
@@ -189,10 +206,13 @@ class SelectionExplanation:
     def lacking(self, top: int) -> list[tuple[int, float]]:
         """Return the targets that are covered least, and by how much: what the pool lacks; equal ones by row.
 
-        Those that nothing can cover are not among them.
+        Those that are covered wholly, as an empty one is, or that nothing can cover are not among them.
         """
-        could = sorted(set(range(len(self.covered_by_target))) - set(self.too_short))
-        order = sorted(could, key=lambda target: (self.covered_by_target[target], target))
+        too_short = set(self.too_short)
+        partly = [
+            target for target, share in enumerate(self.covered_by_target) if share < 1 and target not in too_short
+        ]
+        order = sorted(partly, key=lambda target: (self.covered_by_target[target], target))
         return [(target, self.covered_by_target[target]) for target in order[:top]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -215,6 +235,17 @@ def explain_selection(target: _core.Texts, chosen: _core.Texts) -> SelectionExpl
         covers=tuple(covers.tolist()),
         too_short=tuple(np.flatnonzero((sizes > 0) & (sizes < _core.MIN_SHARED_BYTES)).tolist()),
     )
+
+
+def beginning(text: bytes, size: int) -> bytes:
+    """Return the first `size` bytes, or up to three fewer where they would end within a character."""
+    if len(text) <= size:
+        return text
+    for end in range(size, max(size - _CONTINUED - 1, 0), -1):
+        if text[end] & 0xC0 != 0x80:  # noqa: PLR2004 - the first byte of a character
+            return text[:end]
+    # This is not UTF-8.
+    return text[:size]
 
 
 def counted(count: int, noun: str) -> str:

@@ -75,7 +75,7 @@ class ExplainedSelection:
     best: list[dict[str, Any]]
     """Of the rows that cover most: rank, row, id, and the bytes that each covers and no better row."""
     lacking: list[dict[str, Any]]
-    """Of the targets that are covered least: number, share covered, and how the text begins."""
+    """Of the targets that are covered least, and not wholly: number, share covered, and how the text begins."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for ``json.dumps``."""

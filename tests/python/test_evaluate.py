@@ -26,6 +26,8 @@ some_texts = st.lists(st.binary(max_size=30) | st.text("ab_ +é", max_size=30).m
 SOURCE = ["def triple(x): return 3 * x", "We went to the sea in May.", "It rained all day.", "", "x = 1"]
 HELD_OUT = ["def double(x): return 2 * x", "y = 2"]
 
+EMPTY_ROW = "held-out rows without a byte: 1; they do not count"
+
 
 def texts(rows: list[bytes]) -> _core.Texts:
     return _core.Texts.from_iterable(rows, "source")
@@ -106,7 +108,8 @@ def test_few_held_out_rows_are_told_of(rows: int, few: bool, demo: tuple[list[st
     # An empty one says nothing.
     result = zipfit.evaluate(source[:50], [0], ["", *held_out[:rows]], seeds=2)
     sentence = f"held-out rows: {rows}; with fewer than 10 the interval may be narrower than it should be; give more"
-    assert result.notes == ((sentence,) if few else ())
+    assert result.notes == (EMPTY_ROW, sentence) if few else (EMPTY_ROW,)
+    assert result.held_out_rows == rows
     assert (f"note: {sentence}" in str(result)) == few
 
 
@@ -206,6 +209,32 @@ def test_equal_held_out_rows_count_once() -> None:
         repeated = zipfit.evaluate(SOURCE, [0], [*HELD_OUT, HELD_OUT[0], *HELD_OUT])
     assert repeated.to_dict() | {"notes": once.notes} == once.to_dict()
     assert len(repeated.notes) == len(once.notes) + 1
+
+
+def test_a_held_out_row_without_a_byte_does_not_count_and_a_note_says_so() -> None:
+    without, result = (zipfit.evaluate(SOURCE, [0], held_out) for held_out in (HELD_OUT, [*HELD_OUT, ""]))
+    assert EMPTY_ROW not in without.notes
+    assert result.held_out_rows == 2
+    assert f"the selection is {result.verdict}, judged by 2 held-out rows\nnote: {EMPTY_ROW}\n" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("selection", "where", "is_whole"),
+    [
+        ([4, 2, 1, 0], None, True),
+        (range(5), None, True),
+        ([0, 1], [True, True, False, True, False], True),
+        ([0, 1, 2], None, False),
+        ([0, 1, 2], [True, True, False, True, True], False),
+    ],
+)
+def test_a_note_says_that_random_rows_can_be_no_others_than_a_whole_pool(
+    selection: Any, where: list[bool] | None, is_whole: bool
+) -> None:
+    result = zipfit.evaluate(SOURCE, selection, HELD_OUT, where=where)
+    note = "the whole pool was selected, so that random rows are the same rows and cannot differ; select fewer"
+    assert (note in result.notes) == is_whole
+    assert not is_whole or (result.verdict, result.selection.difference) == (NO_BETTER, 0)
 
 
 def test_one_held_out_row_decides_nothing() -> None:

@@ -142,7 +142,7 @@ def test_people_read_it_in_a_terminal_and_foreign_text_cannot_move_the_cursor(fi
     plain = zipfit_cli("explain", "out", "--rank", "0", cwd=files).stdout
     assert "\x1b" not in plain
     assert plain.startswith("row 0 (source.jsonl:1), rank 0 of 1 chosen\ngain ")
-    assert "    28 bytes, target 0      def mean(values): return sum\n" in plain
+    assert "    28 bytes, target 0      'def mean(values): return sum'\n" in plain
     whole = zipfit_cli("explain", "out", cwd=files).stdout.splitlines()
     assert "of the target (" in whole[0]
     assert "lie in substrings of 12 bytes or more that the chosen row holds" in whole[0]
@@ -155,6 +155,58 @@ def test_a_long_row_is_shown_in_part_and_says_so(files: Path) -> None:
     select(files, "--top-k", "1")
     shown = zipfit_cli("explain", "out", "--rank", "0", cwd=files).stdout
     assert shown.endswith(f"... and {5000 + len(TARGET[0]) - 4000:,} bytes more\n")
+
+
+def shown_of(files: Path, source: str, target: list[str], *options: str) -> list[str]:
+    """What is printed of the one row that is chosen by the target."""
+    for name, texts in (("source", [source]), ("target", target)):
+        (files / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    select(files, "--metric", "gain", "--top-k", "1", "--overwrite")
+    run = zipfit_cli("explain", "out", *options, cwd=files)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_a_long_shared_substring_is_shown_in_part_and_json_has_all_of_it(files: Path) -> None:
+    copy = "".join(f"{number:05}" for number in range(4000))
+    (line,) = (line for line in shown_of(files, copy, [copy], "--rank", "0") if " bytes, target 0 " in line)
+    assert line == f"  20,000 bytes, target 0      '{copy[:200]}' ... and 19,800 bytes more"
+    assert [piece["text"] for piece in explained(files, "--rank", "0")["pieces"]] == [copy]  # type: ignore[attr-defined]
+
+
+def test_blanks_and_line_breaks_of_shared_substrings_can_be_told(files: Path) -> None:
+    shared = ["  blanks at both ends  ", "a line break\n is one", "a line break\\n is two", "\x1b[2J and \u202eescapes"]
+    printed = shown_of(files, "|".join(shared), shared, "--rank", "0")
+    for text in shared:
+        assert any(line.endswith(f"     {text!r}") for line in printed), text
+    assert not {"\x1b", "\u202e"} & set("".join(printed))
+
+
+def test_targets_that_are_covered_wholly_or_empty_are_not_called_covered_least(files: Path) -> None:
+    nearly = "".join(f"{number:05}" for number in range(2000))
+    printed = shown_of(files, f"{nearly}\n{TARGET[0]}", [TARGET[0], "", f"{nearly}!", TARGET[2]])
+    assert printed[printed.index("targets that are covered least:") + 1 :] == [
+        f"  target 3        0.0%  {TARGET[2]}",
+        f"  target 2       99.9%  {nearly[:60]}",
+    ]
+    assert [entry["target"] for entry in explained(files)["lacking"]] == [3, 2]  # type: ignore[attr-defined]
+    printed = shown_of(files, TARGET[0], [TARGET[0], "", "short"])
+    assert printed[0].startswith("90.9% of the target (50 of 55 bytes in 3 texts) lie in ")
+    assert printed[-2:] == ["", "all targets of 12 bytes or more are covered wholly"]
+
+
+def test_rows_that_bring_nothing_have_no_heading(files: Path) -> None:
+    printed = shown_of(files, "nothing in common", [TARGET[0]])
+    assert printed[0].startswith("0.0% of the target (0 of 50 bytes in 1 text) lie in ")
+    assert printed[1:] == ["", "targets that are covered least:", f"  target 0        0.0%  {TARGET[0]}"]
+
+
+def test_a_target_without_bytes_and_a_run_without_rows_are_told_in_a_sentence(files: Path) -> None:
+    assert shown_of(files, SOURCE[0], ["", ""]) == ["the target (2 texts) has no bytes, so there is nothing to cover"]
+    (files / "target.jsonl").write_text(json.dumps({"text": TARGET[0]}) + "\n", "utf-8")
+    select(files, "--threshold", "9", "--overwrite")
+    said = "no rows were chosen, so nothing of the target (50 bytes in 1 text) is covered\n"
+    assert zipfit_cli("explain", "out", cwd=files).stdout == said
 
 
 def test_rows_and_runs_that_are_not_there_are_refused(files: Path) -> None:

@@ -79,6 +79,26 @@ def test_what_could_move_a_terminal_is_escaped() -> None:
     assert not {"\x1b", "\u202e", "\r", "\x07"} & set(said)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "more"),
+    [
+        ("x" * 200, repr("x" * 200), ""),
+        ("x" * 201, repr("x" * 200), " ... and 1 byte more"),
+        ("x" * 300_000, repr("x" * 200), " ... and 299,800 bytes more"),
+        # Cut in the middle, the last character that fits in part would be shown as an escape.
+        ("x" + "\u00e4" * 150, repr("x" + "\u00e4" * 99), " ... and 102 bytes more"),
+        ("x" + "\U0001f41f" * 60, repr("x" + "\U0001f41f" * 49), " ... and 44 bytes more"),
+        (b"\x80" * 201, repr("\\x80" * 200), " ... and 1 byte more"),
+    ],
+    ids=["fits", "one more", "many more", "two bytes a character", "four bytes a character", "not UTF-8"],
+)
+def test_of_a_long_piece_the_beginning_is_printed(text: str | bytes, shown: str, more: str) -> None:
+    why = zipfit.Scorer([text], compressor="gzip-1").explain(text)
+    size = f"{len(text if isinstance(text, bytes) else text.encode()):,}"
+    assert str(why).splitlines()[-1] == f"  {size} bytes, target 0: {shown}{more}"
+    assert [piece["length"] for piece in why.to_dict()["pieces"]] == [int(size.replace(",", ""))]
+
+
 def test_wrong_arguments_are_told() -> None:
     scorer = zipfit.Scorer(TARGET)
     with pytest.raises(ParameterError, match="top"):
@@ -141,6 +161,11 @@ def test_an_empty_target_is_covered_and_no_rows_cover_nothing() -> None:
     found = explain.explain_selection(*texts)
     assert found.covered_by_target == (1.0, 0.0)
     assert (found.covered, found.best(5), found.lacking(1)) == (0.0, [], [(1, 0.0)])
+
+
+def test_targets_that_are_covered_wholly_are_not_what_the_pool_lacks() -> None:
+    target, chosen = (zipfit._core.Texts.from_iterable(rows, "target") for rows in (["", *EXAMPLES], EXAMPLES[::2]))
+    assert [number for number, _ in explain.explain_selection(target, chosen).lacking(5)] == [2]
 
 
 def test_targets_that_nothing_can_cover_are_not_what_the_pool_lacks() -> None:
