@@ -44,8 +44,7 @@ def test_the_scale_of_scores_does_not_matter_but_their_order_does() -> None:
         zipfit.fuse(one, other, weights=(3, 1)).scores
     )
     assert zipfit.fuse(one, other, weights=(0, 1)).order.tolist() == [0, 1, 2, 3]
-    alike: Any
-    for alike in ([5e-324, 5e-324], [1e308, 1e308], np.array([7, 7])):
+    for alike in ([5e-324, 5e-324], [1e308, 1e308], [7, 7]):
         assert zipfit.fuse(one, other, weights=alike).scores.tolist() == [0.5] * 4
 
 
