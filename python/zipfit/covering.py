@@ -55,7 +55,8 @@ def cover(
         large ones want frequent n-grams often. None, the default: max(1, budget_bytes / P) with P the bytes of the
         targets joined by newlines, which is how often the rows chosen could repeat the target; a budget of tokens
         or rows is converted by the mean size of the rows that may be chosen. A model of n-grams mostly prefers
-        1, a pretrained one and a small network learnt more at the default: docs/quality-judges.md has all three.
+        1; a small network, and a pretrained model in runs of 48 steps, learnt more at the default:
+        docs/quality-judges.md.
     where
         bool (N,), True for rows that may be chosen; None, the default, allows all.
     text, target_text, threads, progress
