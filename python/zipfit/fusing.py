@@ -67,7 +67,7 @@ def _checked_weights(weights: Any, expected: int) -> list[float]:
     """Return one weight a ranking; of a mapping it is not clear which is whose."""
     if weights is None:
         return [1.0] * expected
-    if isinstance(weights, str) or not isinstance(weights, Sequence | np.ndarray):
+    if isinstance(weights, str | bytes) or not isinstance(weights, Sequence | np.ndarray) or np.ndim(weights) == 0:
         raise ParameterError(f"weights must be a sequence of numbers, one a ranking, got {weights!r}")
     checked = [real_number(weight, "weights") for weight in weights]
     if len(checked) != expected:

@@ -116,6 +116,8 @@ def test_rankings_that_cannot_be_fused_are_refused() -> None:
     assert message(one, one, weights=1) == f"{wanted} 1"
     assert message(one, one, weights={1: 2, 3: 4}) == f"{wanted} {{1: 2, 3: 4}}"
     assert message(one, one, weights="12") == f"{wanted} '12'"
+    assert message(one, one, weights=b"12") == f"{wanted} b'12'"
+    assert message(one, one, weights=np.array(3)) == f"{wanted} array(3)"
 
 
 def test_no_rows_fuse_to_no_rows() -> None:
